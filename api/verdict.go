@@ -1,0 +1,151 @@
+package api
+
+import "encoding/json"
+
+// Engine is the version of the statistics. Any change of a bit of a verdict is
+// a new version.
+const Engine = "prova-engine/1"
+
+// Outcome is the result of a comparison, per gate and overall.
+type Outcome string
+
+// The outcomes.
+const (
+	Regressed    Outcome = "regressed"
+	Clean        Outcome = "clean"
+	Insufficient Outcome = "insufficient"
+)
+
+// Reason says why, first as a code with parameters for machines, then as the
+// sentence rendered from them.
+type Reason struct {
+	Code   string         `json:"code"`
+	Params map[string]any `json:"params,omitempty"`
+	Text   string         `json:"text"`
+}
+
+// Verdict is the result of comparing two cohorts on all gates. One form for
+// API, command line, receipt and dashboard.
+type Verdict struct {
+	Verdict   Outcome   `json:"verdict"`
+	Engine    string    `json:"engine"`
+	Guarantee Guarantee `json:"guarantee"`
+	// Look is the number of blocks tested so far; 0 for a comparison on demand.
+	Look    int64        `json:"look"`
+	Gates   []GateResult `json:"gates"`
+	Signals []GateResult `json:"signals"`
+	// Pairwise is null unless the policy asks for the judge.
+	Pairwise *PairwiseResult `json:"pairwise"`
+	Checks   []Check         `json:"checks"`
+	Attempt  int             `json:"attempt"`
+	Reason   Reason          `json:"reason"`
+}
+
+// GateResult is one gate with both cohorts, their difference and its verdict.
+type GateResult struct {
+	Gate
+	// Null names the hypothesis whose false rejection is bounded: same_rate.
+	Null      string       `json:"null,omitempty"`
+	Baseline  CohortFigure `json:"baseline"`
+	Candidate CohortFigure `json:"candidate"`
+	// Difference is candidate minus baseline with the interval that decides; null before there is one.
+	Difference *Difference `json:"difference"`
+	// OneLook is the ordinary interval at the policy's confidence, shown beside the one that decides.
+	OneLook *Difference `json:"one_look,omitempty"`
+	// Ledger is the state of the gate's error budget; absent where no budget is kept.
+	Ledger  *GateLedger `json:"ledger,omitempty"`
+	Verdict Outcome     `json:"verdict"`
+	// Hides is the smallest harm, in units of the metric, that this sample could still hide.
+	Hides  *float64 `json:"hides"`
+	Reason Reason   `json:"reason"`
+}
+
+// gateMembers is a Gate without its methods.
+type gateMembers Gate
+
+// gateFigures are the members of a GateResult beside those of its gate.
+type gateFigures struct {
+	Null       string       `json:"null,omitempty"`
+	Baseline   CohortFigure `json:"baseline"`
+	Candidate  CohortFigure `json:"candidate"`
+	Difference *Difference  `json:"difference"`
+	OneLook    *Difference  `json:"one_look,omitempty"`
+	Ledger     *GateLedger  `json:"ledger,omitempty"`
+	Verdict    Outcome      `json:"verdict"`
+	Hides      *float64     `json:"hides"`
+	Reason     Reason       `json:"reason"`
+}
+
+// MarshalJSON writes the gate's members and the figures side by side.
+func (g GateResult) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		gateMembers
+		gateFigures
+	}{gateMembers(g.Gate), gateFigures{g.Null, g.Baseline, g.Candidate, g.Difference, g.OneLook, g.Ledger, g.Verdict, g.Hides, g.Reason}})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes. Without it the method of the
+// embedded Gate would be used, which knows nothing of the figures.
+func (g *GateResult) UnmarshalJSON(data []byte) error {
+	var m struct {
+		gateMembers
+		gateFigures
+	}
+	if err := json.Unmarshal(data, &m); err != nil {
+		return err
+	}
+	f := m.gateFigures
+	*g = GateResult{Gate(m.gateMembers), f.Null, f.Baseline, f.Candidate, f.Difference, f.OneLook, f.Ledger, f.Verdict, f.Hides, f.Reason}
+	return nil
+}
+
+// CohortFigure is the statistic of one cohort. N counts the runs that carry
+// the metric, Missing those that do not. Value and the limits of its interval
+// are null where there is no run.
+type CohortFigure struct {
+	N       int64    `json:"n"`
+	Missing int64    `json:"missing"`
+	Value   *float64 `json:"value"`
+	Lo      *float64 `json:"lo"`
+	Hi      *float64 `json:"hi"`
+}
+
+// Difference is an estimate of candidate minus baseline with its limits.
+type Difference struct {
+	Estimate float64 `json:"estimate"`
+	Lo       float64 `json:"lo"`
+	Hi       float64 `json:"hi"`
+	Method   string  `json:"method"`
+	// Confidence is the two-sided level of an ordinary interval; absent where the level belongs to a look.
+	Confidence float64 `json:"confidence,omitempty"`
+	// Strata is the number of epochs that were compared within and combined.
+	Strata int `json:"strata"`
+}
+
+// GateLedger is what the looks of a gate spent of its error budget.
+type GateLedger struct {
+	Budget      float64 `json:"budget"`
+	Allowed     float64 `json:"allowed"`
+	Used        float64 `json:"used"`
+	Information float64 `json:"information"`
+	// Planned is the information of the declared ramp.
+	Planned float64 `json:"planned"`
+	Score   int64   `json:"score"`
+	// Boundary is the smallest score that is regressed; 0 before the first look that was tested.
+	Boundary int64 `json:"boundary"`
+	Looks    int64 `json:"looks"`
+}
+
+// PairwiseResult is the judge's gate.
+type PairwiseResult struct {
+	Required bool    `json:"required"`
+	Verdict  Outcome `json:"verdict"`
+	Reason   Reason  `json:"reason"`
+}
+
+// Check is a condition watched beside the gates. Status is ok, warn or hold.
+type Check struct {
+	Check  string `json:"check"`
+	Status string `json:"status"`
+	Detail string `json:"detail"`
+}

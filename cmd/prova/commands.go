@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/internal/cli"
+	"github.com/cobound/prova/internal/cli/clientcmd"
+	"github.com/cobound/prova/internal/cli/evalcmd"
+	"github.com/cobound/prova/internal/cli/rolloutcmd"
+	"github.com/cobound/prova/internal/cli/verifycmd"
+	"github.com/cobound/prova/receipt"
+)
+
+// commands is the grammar: one field for each family.
+type commands struct {
+	Rollout  rolloutcmd.Commands `cmd:"" help:"Declare, watch and steer rollouts."`
+	Eval     evalcmd.Commands    `cmd:"" help:"Compare releases and compute intervals."`
+	Verify   verifycmd.Verify    `cmd:"" help:"Verify receipts and exports, offline."`
+	Runs     clientcmd.Runs      `cmd:"" help:"Import runs, and follow them."`
+	Receipts clientcmd.Receipts  `cmd:"" help:"Read and export the evidence."`
+	Webhooks clientcmd.Webhooks  `cmd:"" help:"Subscribe receivers, and be one."`
+	Keys     clientcmd.Keys      `cmd:"" help:"Make and revoke API keys."`
+	Orgs     clientcmd.Orgs      `cmd:"" help:"Make and list tenants."`
+
+	Completion cli.Completion `cmd:"" help:"Print a completion script for a shell."`
+	Version    version        `cmd:"" help:"Print the versions of the program, the engine and the receipts."`
+}
+
+// version prints what an auditor needs to know of a program.
+type version struct {
+	JSON bool `name:"json" help:"Print it as JSON."`
+}
+
+// Help shows an example.
+func (version) Help() string { return "Example:\n\n  prova version --json" }
+
+// Run prints it.
+func (c version) Run(_ context.Context, env *cli.Env) error {
+	program, revision := "unknown", ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		program = info.Main.Version
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				revision = s.Value
+			}
+		}
+	}
+	if c.JSON {
+		return env.PrintJSON(map[string]string{"version": program, "revision": revision, "engine": api.Engine, "receipt": receipt.Schema, "go": runtime.Version()})
+	}
+	return env.Print("prova " + program + "\nengine " + api.Engine + "\nreceipt " + receipt.Schema + "\n" + runtime.Version() + "\n")
+}

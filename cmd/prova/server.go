@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/cobound/prova/internal/authority"
+	"github.com/cobound/prova/internal/httpapi"
+	"github.com/cobound/prova/internal/keyfile"
+	"github.com/cobound/prova/internal/store"
+	"github.com/cobound/prova/internal/webhook"
+	"github.com/cobound/prova/receipt"
+)
+
+// settings are what a server is started with.
+type settings struct {
+	addr         string
+	data         string
+	databaseURL  string
+	ownerKey     string // presets the owner's key; empty makes one
+	origin       string
+	allowCIDRs   []netip.Prefix
+	deliveryLoop bool
+	tickEvery    time.Duration
+	log          *slog.Logger
+}
+
+// server is a running server.
+type server struct {
+	settings
+	authority *authority.Authority
+	store     *store.Store
+	http      *http.Server
+	listener  net.Listener
+	// url is where the server answers.
+	url string
+	// owner is the owner's key and created whether this start made it.
+	owner   string
+	created bool
+	served  chan error
+	loops   context.CancelFunc
+	ended   chan struct{}
+}
+
+// drainTime is how long requests under way may take after a signal to stop.
+const drainTime = 20 * time.Second
+
+// start opens the data directory and the database, makes what a first start
+// makes, and serves.
+func start(ctx context.Context, s settings) (*server, error) {
+	if err := os.MkdirAll(s.data, 0o700); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	srv := &server{settings: s, served: make(chan error, 1), ended: make(chan struct{})}
+	var err error
+	if s.databaseURL != "" {
+		srv.store, err = store.OpenPostgres(ctx, s.databaseURL, s.log)
+	} else {
+		srv.store, err = store.OpenSQLite(ctx, filepath.Join(s.data, "prova.db"), s.log)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := srv.begin(ctx); err != nil {
+		return nil, errors.Join(err, srv.store.Close())
+	}
+	return srv, nil
+}
+
+func (s *server) begin(ctx context.Context) error {
+	keys, err := keyfile.Load(s.data)
+	if err != nil {
+		return err
+	}
+	signer, err := receipt.NewSigner(keys.Receipt)
+	if err != nil {
+		return err
+	}
+	s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.addr)
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s: %w", s.addr, err)
+	}
+	s.url = "http://" + reachable(s.listener.Addr())
+	s.authority, err = authority.New(authority.Config{Store: s.store,
+		Deliverer: webhook.New(webhook.Options{AllowCIDRs: s.allowCIDRs, AllowLoopback: loopback(s.listener.Addr()), UserAgent: "prova/" + version()}),
+		Signer:    signer, CheckpointKey: keys.Checkpoint, Origin: s.origin, Now: time.Now,
+		Random: func(p []byte) { _, _ = rand.Read(p) }, // never fails: crypto/rand ends the program instead
+		Log:    s.log})
+	if err == nil {
+		err = s.bootstrap(ctx)
+	}
+	if err != nil {
+		return errors.Join(err, s.listener.Close())
+	}
+	s.http = httpapi.Server(httpapi.New(httpapi.Options{Cases: s.authority, Log: s.log, Version: version()}))
+	s.http.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)
+	go func() { s.served <- s.http.Serve(s.listener) }()
+	loops, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s.loops = cancel
+	go s.run(loops)
+	return nil
+}
+
+// bootstrap makes the org, publishes the keys and keeps the owner's key in a
+// file. A crash between the file and the database leaves a file whose key the
+// next start uses, so the file comes first.
+func (s *server) bootstrap(ctx context.Context) error {
+	s.owner = s.ownerKey
+	first, err := s.authority.NeedsOwner(ctx)
+	if err != nil {
+		return err
+	}
+	if first {
+		if s.owner, err = keepOwnerKey(filepath.Join(s.data, "owner-key"), s.owner, s.authority.ProposeKey); err != nil {
+			return fmt.Errorf("owner key: %w", err)
+		}
+	}
+	s.created, err = s.authority.Bootstrap(ctx, s.owner)
+	return err
+}
+
+// keepOwnerKey settles the owner's key of a first start: the preset one, else
+// the one in the file, else a new one; and sees to it that the file holds it.
+func keepOwnerKey(path, preset string, propose func() string) (string, error) {
+	kept, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	found := strings.TrimSpace(string(kept))
+	switch {
+	case found == "" && preset == "":
+		preset = propose()
+	case found != "" && preset == "":
+		return found, nil
+	case found == preset:
+		return preset, nil
+	}
+	if err == nil {
+		if err := os.Remove(path); err != nil {
+			return "", err
+		}
+	}
+	return preset, keyfile.WriteSecret(path, []byte(preset+"\n"))
+}
+
+// run delivers what is due, and ticks if it was asked to, until ctx ends.
+func (s *server) run(ctx context.Context) {
+	defer close(s.ended)
+	deliver, tick := make(<-chan time.Time), make(<-chan time.Time)
+	if s.deliveryLoop {
+		t := time.NewTicker(time.Second)
+		defer t.Stop()
+		deliver = t.C
+	}
+	if s.tickEvery > 0 {
+		t := time.NewTicker(s.tickEvery)
+		defer t.Stop()
+		tick = t.C
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-deliver:
+			if _, err := s.authority.DeliverDue(ctx); err != nil && ctx.Err() == nil {
+				s.log.Error("delivery loop", "error", err)
+			}
+		case <-tick:
+			if err := s.authority.TickAll(ctx); err != nil && ctx.Err() == nil {
+				s.log.Error("tick loop", "error", err)
+			}
+		}
+	}
+}
+
+// stop lets requests under way finish, then closes the database.
+func (s *server) stop() error {
+	s.loops()
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	err := s.http.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.log.Warn("requests were cut off", "after", drainTime.String())
+		err = s.http.Close()
+	}
+	<-s.ended
+	return errors.Join(err, s.store.Close())
+}
+
+func loopback(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}
+
+// reachable is an address to connect to: a listener on all addresses is reached over loopback.
+func reachable(a net.Addr) string {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return a.String()
+	}
+	return net.JoinHostPort("127.0.0.1", fmt.Sprint(tcp.Port))
+}

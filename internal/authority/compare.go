@@ -1,0 +1,102 @@
+package authority
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/internal/compare"
+	"github.com/cobound/prova/internal/rollout"
+)
+
+// Compare answers on demand whether the candidate is worse than the baseline:
+// one look at the stated confidence, each release's runs as one stratum.
+func (a *Authority) Compare(ctx context.Context, p Principal, r api.CompareRequest) (api.Comparison, error) {
+	if err := p.need(api.ReleaseRead); err != nil {
+		return api.Comparison{}, err
+	}
+	if r.Environment == "" {
+		r.Environment = api.DefaultEnvironment
+		if p.Environment != "" {
+			r.Environment = p.Environment
+		}
+	}
+	q, err := question(p, r)
+	if err != nil {
+		return api.Comparison{}, err
+	}
+	var stratum compare.Stratum
+	err = a.Store.View(ctx, p.Org, func(s Snapshot) error {
+		cohorts, err := s.Cohorts(r.AppID, r.Environment, 1, r.Baseline, r.Candidate)
+		if err != nil {
+			return err
+		}
+		stratum = compare.Stratum{}
+		for _, c := range cohorts {
+			side := &stratum.Baseline
+			if c.Release == r.Candidate {
+				side = &stratum.Candidate
+			}
+			side.Merge(c.Runs, c.Metrics)
+		}
+		return nil
+	})
+	if err != nil {
+		return api.Comparison{}, storeError("app", err)
+	}
+	for _, c := range []struct {
+		pointer, release string
+		runs             int64
+	}{{"/baseline", r.Baseline, stratum.Baseline.Runs}, {"/candidate", r.Candidate, stratum.Candidate.Runs}} {
+		if c.runs == 0 {
+			return api.Comparison{}, invalid(c.pointer, "no run of %s carries the release %q in the environment %q", r.AppID, c.release, r.Environment)
+		}
+	}
+	if len(q.Gates) == 0 {
+		if q.Gates, err = compare.DefaultGates(slices.Sorted(maps.Keys(stratum.Baseline.Metrics))); err != nil {
+			return api.Comparison{}, invalid("/gates", "%v", err)
+		}
+	}
+	q.Strata = []compare.Stratum{stratum}
+	return api.Comparison{AppID: r.AppID, Environment: r.Environment, Baseline: r.Baseline, Candidate: r.Candidate, Verdict: compare.Releases(q)}, nil
+}
+
+func question(p Principal, r api.CompareRequest) (compare.Question, error) {
+	q := compare.Question{Gates: r.Gates, Confidence: rollout.DefaultConfidence, MinRuns: rollout.DefaultMinRuns, Guarantee: api.GuaranteeLook, Attempt: 1,
+		Seed: r.AppID + "\n" + r.Baseline + "\n" + r.Candidate}
+	if r.Confidence != nil {
+		q.Confidence = *r.Confidence
+	}
+	if r.MinRuns != nil {
+		q.MinRuns = *r.MinRuns
+	}
+	var fields []api.FieldError
+	for _, n := range []struct{ pointer, what, value string }{{"/app_id", "app_id", r.AppID}, {"/baseline", "baseline", r.Baseline}, {"/candidate", "candidate", r.Candidate}} {
+		if err := api.CheckName(n.what, n.value); err != nil {
+			fields = append(fields, api.FieldError{Pointer: n.pointer, Detail: err.Error()})
+		}
+	}
+	if r.Baseline == r.Candidate && len(fields) == 0 {
+		fields = append(fields, api.FieldError{Pointer: "/candidate", Detail: "the candidate is the baseline: a release cannot be compared with itself"})
+	}
+	if !(q.Confidence >= 0.5 && q.Confidence <= 0.9999) {
+		fields = append(fields, api.FieldError{Pointer: "/confidence", Detail: "confidence is a share from 0.5 to 0.9999"})
+	}
+	if q.MinRuns < 1 || q.MinRuns > rollout.MostMinRuns {
+		fields = append(fields, api.FieldError{Pointer: "/min_runs", Detail: fmt.Sprintf("min_runs is a whole number from 1 to %d", rollout.MostMinRuns)})
+	}
+	for i, g := range r.Gates {
+		if g.Pair != "" {
+			fields = append(fields, api.FieldError{Pointer: fmt.Sprintf("/gates/%d/pair", i), Detail: "gates on pairs are not in this version"})
+		}
+	}
+	if len(fields) > 0 {
+		return q, &Error{Code: CodeInvalid, Detail: fields[0].Detail, Fields: fields}
+	}
+	if !p.sees(r.Environment) {
+		return q, fail(CodeForbidden, "this key is limited to the environment %q", p.Environment)
+	}
+	return q, nil
+}

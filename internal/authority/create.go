@@ -1,0 +1,376 @@
+package authority
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/internal/rollout"
+)
+
+// createdBody is the body of a rollout_created receipt.
+type createdBody struct {
+	common
+	Subject       subject    `json:"subject"`
+	Stream        stream     `json:"stream"`
+	Mode          api.Mode   `json:"mode"`
+	Step          int        `json:"step"`
+	Weight        int        `json:"weight"`
+	Policy        api.Policy `json:"policy"`
+	PolicyDigest  string     `json:"policy_digest"`
+	Engine        string     `json:"engine"`
+	Attempt       int        `json:"attempt"`
+	AttemptReason string     `json:"attempt_reason,omitempty"`
+	SpentBefore   float64    `json:"spent_before"`
+	// Continues is the aborted rollout whose evidence and ledger go on.
+	Continues  string            `json:"continues,omitempty"`
+	FirstEpoch int64             `json:"first_epoch"`
+	Labels     map[string]string `json:"labels,omitempty"`
+	Conditions []string          `json:"conditions"`
+}
+
+// CreateRollout declares a candidate against a baseline. An equal request for
+// an unfinished rollout answers with it and created false. Creating fires no
+// webhook: the CD system sets the first weight from the answer.
+func (a *Authority) CreateRollout(ctx context.Context, p Principal, r api.CreateRollout) (api.Rollout, bool, error) {
+	if err := p.need(api.RolloutManage); err != nil {
+		return api.Rollout{}, false, err
+	}
+	if r.Environment == "" {
+		r.Environment = api.DefaultEnvironment
+		if p.Environment != "" {
+			r.Environment = p.Environment
+		}
+	}
+	if err := checkCreate(p, r); err != nil {
+		return api.Rollout{}, false, err
+	}
+	var out stored
+	created := false
+	err := a.Store.Update(ctx, p.Org, func(tx Tx) error {
+		var err error
+		out, created, err = a.create(tx, p, r)
+		return err
+	})
+	if errors.Is(err, ErrExists) {
+		return api.Rollout{}, false, fail(CodeConflict, "another rollout of %s in %s was created at the same moment; ask again", r.AppID, r.Environment)
+	}
+	if err != nil {
+		return api.Rollout{}, false, storeError("rollout", err)
+	}
+	return out.view(), created, nil
+}
+
+func checkCreate(p Principal, r api.CreateRollout) error {
+	var fields []api.FieldError
+	for _, n := range []struct{ pointer, what, value string }{
+		{"/app_id", "app_id", r.AppID}, {"/environment", "environment", r.Environment},
+		{"/baseline_release", "baseline_release", r.BaselineRelease}, {"/candidate_release", "candidate_release", r.CandidateRelease}} {
+		if err := api.CheckName(n.what, n.value); err != nil {
+			fields = append(fields, api.FieldError{Pointer: n.pointer, Detail: err.Error()})
+		}
+	}
+	if len(fields) == 0 && r.BaselineRelease == r.CandidateRelease {
+		fields = append(fields, api.FieldError{Pointer: "/candidate_release", Detail: "the candidate is the baseline: a release cannot be compared with itself"})
+	}
+	for key, value := range r.Labels {
+		if api.CheckName("label", key) != nil || len(value) > 1000 || len(r.Labels) > 64 {
+			fields = append(fields, api.FieldError{Pointer: "/labels", Detail: "at most 64 labels with names of 1 to 200 and values of up to 1000 bytes"})
+			break
+		}
+	}
+	if len(r.AttemptReason) > maxReason {
+		fields = append(fields, api.FieldError{Pointer: "/attempt_reason", Detail: "at most 1000 bytes"})
+	}
+	if len(fields) > 0 {
+		return &Error{Code: CodeInvalid, Detail: fields[0].Detail, Fields: fields}
+	}
+	if !p.sees(r.Environment) {
+		return fail(CodeForbidden, "this key is limited to the environment %q", p.Environment)
+	}
+	return nil
+}
+
+// maxReason is the length of the longest reason of a person, in bytes.
+const maxReason = 1000
+
+// create does its work under the head's lock, so that two requests at once see each other.
+func (a *Authority) create(tx Tx, p Principal, r api.CreateRollout) (stored, bool, error) {
+	head, err := tx.LockHead()
+	if err != nil {
+		return stored{}, false, err
+	}
+	traffic, seen, err := a.traffic(tx, r)
+	if err != nil {
+		return stored{}, false, err
+	}
+	policy, fields := rollout.NewPolicy(r, seen)
+	if len(fields) > 0 {
+		return stored{}, false, &Error{Code: CodeInvalid, Detail: fields[0].Detail, Fields: fields}
+	}
+	request, err := requestDigest(r)
+	if err != nil {
+		return stored{}, false, err
+	}
+	if same, err := a.unfinishedEqual(tx, r, policy.Mode, request); err != nil || same != nil {
+		if err != nil {
+			return stored{}, false, err
+		}
+		return *same, false, nil
+	}
+	now := a.now()
+	s, err := a.begin(tx, p, r, policy, now)
+	if err != nil {
+		return stored{}, false, err
+	}
+	s.RequestDigest = request
+	s.Plan = rollout.PlanOf(policy, withFailures(traffic, policy))
+	err = a.declare(tx, p, head, &s, now)
+	return s.stored, true, err
+}
+
+func requestDigest(r api.CreateRollout) (string, error) {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// unfinishedEqual finds the unfinished rollout that an equal request made. An
+// unfinished canary that another request made is a conflict.
+func (a *Authority) unfinishedEqual(tx Tx, r api.CreateRollout, mode api.Mode, request string) (*stored, error) {
+	records, err := tx.Rollouts(RolloutFilter{AppID: r.AppID, Environment: r.Environment, Mode: mode, States: unfinished()}, maxUnfinished)
+	if err != nil {
+		return nil, err
+	}
+	for _, record := range records {
+		s, err := open(record)
+		if err != nil {
+			return nil, err
+		}
+		if s.RequestDigest == request {
+			return &s, nil
+		}
+		if mode == api.ModeCanary {
+			return nil, fail(CodeConflict, "the canary %s (%s against %s) of %s in %s is %s; finish or abort it first, or create a shadow",
+				s.Core.ID, s.CandidateRelease, s.BaselineRelease, s.AppID, s.Environment, s.Core.State)
+		}
+	}
+	if len(records) == maxUnfinished {
+		return nil, fail(CodeConflict, "%s in %s has %d unfinished rollouts; abort some first", r.AppID, r.Environment, maxUnfinished)
+	}
+	return nil, nil
+}
+
+// beginning is a rollout that is about to be declared.
+type beginning struct {
+	stored
+	// before is the aborted rollout that it continues, if any.
+	before *stored
+	// pendingBlocks are its closed blocks that were never looked at.
+	pendingBlocks []rollout.Block
+}
+
+// begin makes the new rollout's state: the first attempt, a further one after
+// a rollback, or the continuation of one that was aborted.
+func (a *Authority) begin(tx Tx, p Principal, r api.CreateRollout, policy api.Policy, now time.Time) (beginning, error) {
+	digest, err := policyDigest(policy)
+	if err != nil {
+		return beginning{}, &Error{Code: CodeInternal, Detail: "the policy cannot be written", Cause: err}
+	}
+	core, err := rollout.New(a.newID("rol_", now), policy)
+	if err != nil {
+		return beginning{}, &Error{Code: CodeInternal, Detail: "the ledger cannot be opened", Cause: err}
+	}
+	b := beginning{stored: stored{document: document{Core: core, AppID: r.AppID, Environment: r.Environment,
+		BaselineRelease: r.BaselineRelease, CandidateRelease: r.CandidateRelease, PolicyDigest: digest, Labels: maps.Clone(r.Labels),
+		AttemptReason: r.AttemptReason, CreatedAt: now, CreatedBy: p.Actor(), UpdatedAt: now}}}
+	last, err := tx.Rollouts(RolloutFilter{AppID: r.AppID, Environment: r.Environment, CandidateRelease: r.CandidateRelease, Mode: policy.Mode,
+		States: []api.State{api.StatePromoted, api.StateRolledBack, api.StateAborted}}, 1)
+	if err != nil || len(last) == 0 || last[0].State == api.StatePromoted {
+		return b, err
+	}
+	before, err := open(last[0])
+	if err != nil {
+		return beginning{}, err
+	}
+	if before.Core.State == api.StateAborted && before.BaselineRelease == r.BaselineRelease && before.PolicyDigest == digest {
+		err := b.continues(tx, before)
+		return b, err
+	}
+	if r.AttemptReason == "" {
+		return beginning{}, fail(CodeConflict, "%s was %s before (rollout %s); to try it again with new evidence and a new error budget, give attempt_reason (--attempt-reason)",
+			r.CandidateRelease, ended(before.Core.State), before.Core.ID)
+	}
+	b.Core.Attempt = before.Core.Attempt + 1
+	b.SpentBefore = before.SpentBefore + before.Core.Policy.ErrorBudget
+	return b, nil
+}
+
+func ended(s api.State) string {
+	if s == api.StateAborted {
+		return "aborted under another policy or against another baseline"
+	}
+	return "rolled back"
+}
+
+// continues takes over evidence and ledger, with the closed blocks that nobody looked at.
+func (b *beginning) continues(tx Tx, before stored) error {
+	b.Core = rollout.Continue(b.Core.ID, before.Core)
+	b.SpentBefore, b.FirstEpoch, b.before = before.SpentBefore, before.FirstEpoch, &before
+	after := before.Core.Ledger.Block
+	for {
+		records, err := tx.ClosedBlocks(before.Core.ID, after, 1000)
+		if err != nil {
+			return err
+		}
+		for _, r := range records {
+			var block rollout.Block
+			if err := json.Unmarshal(r.Doc, &block); err != nil {
+				return err
+			}
+			b.pendingBlocks = append(b.pendingBlocks, block)
+			after = block.Number
+		}
+		if len(records) < 1000 {
+			return nil
+		}
+	}
+}
+
+// firstBlock is the empty block that the rollout begins to fill.
+func (b *beginning) firstBlock(tx Tx, epoch, index int64) (rollout.Block, error) {
+	if b.before == nil {
+		return rollout.FirstBlock(b.Core.Policy, epoch, index), nil
+	}
+	record, err := tx.OpenBlock(b.before.Core.ID)
+	if err != nil {
+		return rollout.Block{}, err
+	}
+	var open rollout.Block
+	if err := json.Unmarshal(record.Doc, &open); err != nil {
+		return rollout.Block{}, err
+	}
+	return open.Next(false, epoch, index), nil
+}
+
+// declare seals the rollout_created receipt and writes everything.
+func (a *Authority) declare(tx Tx, p Principal, head Head, b *beginning, now time.Time) error {
+	index := head.Tree.Size()
+	s := &b.stored
+	epoch, err := beginEpoch(tx, *s, index+1, now)
+	if err != nil {
+		return err
+	}
+	if s.FirstEpoch == 0 {
+		s.FirstEpoch = epoch
+	}
+	s.Core.StepFrom = index + 1
+	body := createdBody{common: a.common(p, api.KindRolloutCreated, now),
+		Subject: subject{RolloutID: s.Core.ID, BaselineRelease: s.BaselineRelease, CandidateRelease: s.CandidateRelease},
+		Stream:  stream{ID: s.Core.ID}, Mode: s.Core.Policy.Mode, Step: s.Core.Step, Weight: s.Core.Weight(), Policy: s.Core.Policy,
+		PolicyDigest: s.PolicyDigest, Engine: api.Engine, Attempt: s.Core.Attempt, AttemptReason: s.AttemptReason, SpentBefore: s.SpentBefore,
+		FirstEpoch: s.FirstEpoch, Labels: s.Labels, Conditions: conditions(s.Core.Policy)}
+	if b.before != nil {
+		body.Continues = b.before.Core.ID
+	}
+	body.Source = &api.EventSource{AppID: s.AppID, Environment: s.Environment, Release: s.CandidateRelease}
+	entry, sealed, err := a.sealedEntry(body, now)
+	if err != nil {
+		return err
+	}
+	entry.AppID, entry.Environment, entry.Release, entry.RolloutID = s.AppID, s.Environment, s.CandidateRelease, s.Core.ID
+	s.StreamHead = sealed.IntegrityHash
+	record, err := s.pack()
+	if err != nil {
+		return err
+	}
+	if err := tx.CreateRollout(record); err != nil {
+		return err
+	}
+	if _, err := appendEntries(tx, head, []Entry{entry}); err != nil {
+		return err
+	}
+	first, err := b.firstBlock(tx, epoch, index+1)
+	if err != nil {
+		return err
+	}
+	f := filling{record: RolloutRecord{ID: s.Core.ID}, closed: b.pendingBlocks, block: first}
+	return f.save(tx)
+}
+
+// beginEpoch ends the open epoch, so that a rollout's evidence begins with it, and returns the new one's number.
+func beginEpoch(tx Tx, s stored, index int64, now time.Time) (int64, error) {
+	f := newFold(tx, now)
+	sp, err := f.span(s.AppID, s.Environment, index)
+	if err != nil {
+		return 0, err
+	}
+	sp.cut(index, now)
+	return sp.epoch.Number, f.save()
+}
+
+// traffic is what has been seen of the app, and the metrics that the baseline has reported.
+func (a *Authority) traffic(tx Tx, r api.CreateRollout) (trafficSeen, []string, error) {
+	var t trafficSeen
+	var seen []string
+	releases, err := tx.Releases(r.AppID, r.Environment)
+	if err != nil {
+		return t, nil, err
+	}
+	for _, release := range releases {
+		if release.Release == r.BaselineRelease {
+			seen = slices.Clone(release.Metrics)
+		}
+	}
+	epoch, err := tx.OpenEpoch(r.AppID, r.Environment)
+	if errors.Is(err, ErrNotFound) {
+		return t, seen, nil
+	}
+	if err != nil {
+		return t, nil, err
+	}
+	if elapsed := a.now().Sub(epoch.StartedAt); elapsed > time.Second && epoch.Runs > 0 {
+		t.RunsPerHour = float64(epoch.Runs) / elapsed.Hours()
+	}
+	t.cohorts, err = tx.Cohorts(r.AppID, r.Environment, epoch.Number, r.BaselineRelease)
+	return t, seen, err
+}
+
+type trafficSeen struct {
+	rollout.Traffic
+	cohorts []Cohort
+}
+
+// withFailures adds the baseline's failure rate on the first gate that rolls back.
+func withFailures(t trafficSeen, p api.Policy) rollout.Traffic {
+	out := t.Traffic
+	for _, g := range p.Gates {
+		if g.On != api.OnRollback {
+			continue
+		}
+		failures := int64(0)
+		for _, c := range t.cohorts {
+			m := c.Metrics[g.Metric]
+			out.Runs += m.Count()
+			if g.Better == api.BetterHigher {
+				failures += m.Zeros()
+			} else {
+				failures += m.Ones()
+			}
+		}
+		if out.Runs > 0 {
+			out.FailureRate = float64(failures) / float64(out.Runs)
+		}
+		break
+	}
+	return out
+}

@@ -1,0 +1,159 @@
+package authority
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/internal/rollout"
+)
+
+// decisionBody is the body of a rollout_decision or rollout_action receipt.
+type decisionBody struct {
+	common
+	Subject  subject    `json:"subject"`
+	Stream   stream     `json:"stream"`
+	Decision api.Action `json:"decision"`
+	// Action names an operator's action and Override says that it went against, or ahead of, the verdict.
+	Action       string     `json:"action,omitempty"`
+	Override     bool       `json:"override,omitempty"`
+	Reason       api.Reason `json:"reason"`
+	Mode         api.Mode   `json:"mode"`
+	Advisory     bool       `json:"advisory"`
+	StateBefore  api.State  `json:"state_before"`
+	State        api.State  `json:"state"`
+	StepBefore   int        `json:"step_before"`
+	Step         int        `json:"step"`
+	WeightBefore int        `json:"weight_before"`
+	Weight       int        `json:"weight"`
+	Terminal     bool       `json:"terminal"`
+	FreshRuns    int64      `json:"fresh_runs"`
+	MinRuns      int64      `json:"min_runs"`
+	PolicyDigest string     `json:"policy_digest"`
+	Engine       string     `json:"engine"`
+	Attempt      int        `json:"attempt"`
+	// SpentBefore is the sum of the error budgets of earlier attempts.
+	SpentBefore float64    `json:"spent_before"`
+	Evidence    *evidenced `json:"evidence,omitempty"`
+	// Conditions are what the promised error rate rests on.
+	Conditions []string     `json:"conditions,omitempty"`
+	Verdict    *api.Verdict `json:"verdict,omitempty"`
+}
+
+// evidenced says which runs a verdict rests on, so that anyone with the export can gather the same.
+type evidenced struct {
+	// LogSize is the size of the log that the tick saw.
+	LogSize int64        `json:"log_size"`
+	Strata  []stratumRef `json:"strata"`
+	// StrataOmitted counts older strata beyond those listed.
+	StrataOmitted int        `json:"strata_omitted,omitempty"`
+	Blocks        []blockRef `json:"blocks"`
+	Looks         []api.Look `json:"looks"`
+	LedgerDigest  string     `json:"ledger_digest"`
+	StateDigest   string     `json:"state_digest"`
+	Seed          string     `json:"seed"`
+}
+
+type stratumRef struct {
+	Epoch     int64     `json:"epoch"`
+	Candidate cohortRef `json:"candidate"`
+	Baseline  cohortRef `json:"baseline"`
+}
+
+// cohortRef names the runs of one release in one epoch by their log indexes,
+// and their summaries by the SHA-256 of the summaries' bytes, sorted by metric.
+type cohortRef struct {
+	Runs       int64  `json:"runs"`
+	FirstIndex int64  `json:"first_index"`
+	LastIndex  int64  `json:"last_index"`
+	Digest     string `json:"digest"`
+}
+
+type blockRef struct {
+	Number     int64  `json:"number"`
+	Stratum    int64  `json:"stratum"`
+	FirstIndex int64  `json:"first_index"`
+	LastIndex  int64  `json:"last_index"`
+	RunsDigest string `json:"runs_digest"`
+}
+
+// maxStrata is how many strata a receipt lists.
+const maxStrata = 32
+
+// conditions states the promise and what it assumes.
+func conditions(p api.Policy) []string {
+	if p.Guarantee != api.GuaranteeRollout {
+		return []string{"each tick reads the ordinary interval at the stated confidence again: the probability that a harmless release is ever rolled back is larger than one minus the confidence"}
+	}
+	return []string{
+		"the probability that a harmless release is ever rolled back, over the whole rollout and however often it is ticked, is at most error_budget",
+		"runs are independent of each other",
+		"both releases fail at the same rate within each block unless the candidate is worse (null: same_rate)",
+		"margins other than zero are approximate",
+	}
+}
+
+func (a *Authority) decisionBody(p Principal, v view, next rollout.Rollout, d rollout.Decision, decided api.Decision, now time.Time) decisionBody {
+	kind := api.KindRolloutDecision
+	if d.Action == rollout.ActionPause || d.Action == rollout.ActionResume {
+		kind = api.KindRolloutAction
+	}
+	body := decisionBody{common: a.common(p, kind, now),
+		Subject:  subject{RolloutID: v.Core.ID, BaselineRelease: v.BaselineRelease, CandidateRelease: v.CandidateRelease},
+		Stream:   stream{ID: v.Core.ID, Seq: decided.Sequence, Prev: v.StreamHead},
+		Decision: d.Decision, Action: d.Action, Override: d.Action == rollout.ActionPromote, Reason: d.Reason, Mode: decided.Mode, Advisory: decided.Advisory,
+		StateBefore: decided.StateBefore, State: decided.State, StepBefore: decided.StepBefore, Step: decided.Step,
+		WeightBefore: decided.WeightFrom, Weight: decided.Weight, Terminal: decided.Terminal,
+		FreshRuns: d.FreshRuns, MinRuns: v.Core.Policy.MinRuns, PolicyDigest: v.PolicyDigest,
+		Engine: api.Engine, Attempt: v.Core.Attempt, SpentBefore: v.SpentBefore, Verdict: d.Verdict}
+	body.Source = &api.EventSource{AppID: v.AppID, Environment: v.Environment, Release: v.CandidateRelease}
+	if d.Verdict != nil {
+		body.Conditions = conditions(v.Core.Policy)
+		body.Evidence = evidenceOf(v, next, d)
+	}
+	return body
+}
+
+func evidenceOf(v view, next rollout.Rollout, d rollout.Decision) *evidenced {
+	e := &evidenced{LogSize: v.logIndex, Strata: []stratumRef{}, Blocks: []blockRef{}, Looks: d.Looks,
+		LedgerDigest: next.Ledger.Digest, StateDigest: next.Ledger.StateDigest(), Seed: next.ID}
+	if e.Looks == nil {
+		e.Looks = []api.Look{}
+	}
+	for _, b := range d.Blocks {
+		e.Blocks = append(e.Blocks, blockRef{Number: b.Number, Stratum: b.Epoch, FirstIndex: b.FirstIndex, LastIndex: b.LastIndex, RunsDigest: b.RunsDigest})
+	}
+	for _, c := range v.cohorts {
+		if n := len(e.Strata); n == 0 || e.Strata[n-1].Epoch != c.Epoch {
+			e.Strata = append(e.Strata, stratumRef{Epoch: c.Epoch})
+		}
+		ref := cohortRef{Runs: c.Runs, FirstIndex: c.FirstIndex, LastIndex: c.LastIndex, Digest: cohortDigest(c)}
+		if last := &e.Strata[len(e.Strata)-1]; c.Release == v.CandidateRelease {
+			last.Candidate = ref
+		} else {
+			last.Baseline = ref
+		}
+	}
+	if over := len(e.Strata) - maxStrata; over > 0 {
+		e.Strata, e.StrataOmitted = e.Strata[over:], over
+	}
+	return e
+}
+
+func cohortDigest(c Cohort) string {
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(c.Metrics)) {
+		data, err := c.Metrics[name].MarshalBinary()
+		if err != nil { // a summary that was read can be written
+			return ""
+		}
+		sum := sha256.Sum256(data)
+		h.Write([]byte(name))
+		h.Write([]byte{0})
+		h.Write(sum[:])
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,82 @@
+package authority
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cobound/prova/api"
+)
+
+// Code classifies every error that leaves this package. Codes are stable:
+// they end the type of the problem that a client sees.
+type Code string
+
+// The codes.
+const (
+	CodeInvalid         Code = "invalid"         // the request is wrong; Fields says where
+	CodeUnauthenticated Code = "unauthenticated" // no key, or one that is unknown, revoked or expired
+	CodeForbidden       Code = "forbidden"       // the key lacks the permission
+	CodeNotFound        Code = "not_found"       // absent, or another org's
+	CodeConflict        Code = "conflict"        // what is there already says otherwise
+	CodeUnavailable     Code = "unavailable"     // try again later
+	CodeInternal        Code = "internal"        // a bug or a broken database; the detail is for the log only
+)
+
+// Error is the one error type of the use cases. Detail says what to do.
+type Error struct {
+	Code   Code
+	Detail string
+	Fields []api.FieldError
+	// Cause is for the log and is never shown to a client.
+	Cause error
+}
+
+// Error writes the code and the detail, and the cause for the log.
+func (e *Error) Error() string {
+	text := string(e.Code) + ": " + e.Detail
+	for _, f := range e.Fields {
+		text += "; " + f.Pointer + ": " + f.Detail
+	}
+	if e.Cause != nil {
+		text += ": " + e.Cause.Error()
+	}
+	return text
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// CodeOf is the code of an error, CodeInternal for one that carries none.
+func CodeOf(err error) Code {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Code
+	}
+	return CodeInternal
+}
+
+func fail(code Code, format string, args ...any) *Error {
+	return &Error{Code: code, Detail: fmt.Sprintf(format, args...)}
+}
+
+// invalid points at one member of a request.
+func invalid(pointer, format string, args ...any) *Error {
+	detail := fmt.Sprintf(format, args...)
+	return &Error{Code: CodeInvalid, Detail: detail, Fields: []api.FieldError{{Pointer: pointer, Detail: detail}}}
+}
+
+// notFound is the same for what is absent and for what is another org's.
+func notFound(what string) *Error { return fail(CodeNotFound, "there is no such %s", what) }
+
+// storeError turns what a store returned into an Error: what for a missing row, CodeUnavailable for an outage.
+func storeError(what string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrNotFound):
+		return notFound(what)
+	}
+	if _, ok := errors.AsType[*Error](err); ok {
+		return err
+	}
+	return &Error{Code: CodeUnavailable, Detail: "the database did not answer as it should; nothing was decided, try again", Cause: err}
+}

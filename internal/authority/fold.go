@@ -1,0 +1,368 @@
+package authority
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/internal/compare"
+	"github.com/cobound/prova/internal/rollout"
+	"github.com/cobound/prova/internal/stats"
+	"github.com/cobound/prova/receipt"
+)
+
+// An epoch is cut after so many runs or so much time, so that a base rate that
+// drifts does not pool.
+const (
+	EpochRuns = 100_000
+	EpochTime = 24 * time.Hour
+)
+
+// fold gathers what a batch of events adds to epochs, cohorts and blocks, and
+// writes each once at the end. It lives within one transaction that holds the
+// head's lock.
+type fold struct {
+	tx    Tx
+	now   time.Time
+	spans map[[2]string]*span // by app and environment
+	runs  map[[3]string][]Entry
+	units map[string]uint64 // of runs of this batch, by event id
+}
+
+// span is the open epoch of an app and environment with all that is folded into it.
+type span struct {
+	epoch    Epoch
+	cohorts  map[cohortKey]*Cohort
+	rollouts []*filling
+}
+
+type cohortKey struct {
+	epoch   int64
+	release string
+}
+
+// filling is an unfinished rollout and the block that it is filling.
+type filling struct {
+	record RolloutRecord
+	block  rollout.Block
+	closed []rollout.Block
+	dirty  bool
+}
+
+func newFold(tx Tx, now time.Time) *fold {
+	return &fold{tx: tx, now: now, spans: map[[2]string]*span{}, runs: map[[3]string][]Entry{}, units: map[string]uint64{}}
+}
+
+// add folds one event in. An *Error refuses the event; any other ends the transaction.
+func (f *fold) add(w *pending) error {
+	switch w.entry.Kind {
+	case api.KindAgentRun:
+		return f.addRun(w)
+	case api.KindOutcome:
+		return f.addOutcome(w)
+	}
+	return nil
+}
+
+func (f *fold) addRun(w *pending) error {
+	e := &w.entry
+	s, err := f.span(e.AppID, e.Environment, e.Index)
+	if err != nil {
+		return err
+	}
+	if s.epoch.Runs >= EpochRuns || f.now.Sub(s.epoch.StartedAt) >= EpochTime {
+		s.cut(e.Index, f.now)
+	}
+	s.epoch.Runs++
+	e.Epoch = s.epoch.Number
+	if e.RunID != "" {
+		if err := f.remember(*e); err != nil {
+			return err
+		}
+	}
+	if e.Release == "" {
+		w.result.Note = "the run carries no release: it is kept and not counted; set source.release or the header " + api.ReleaseHeader
+	}
+	unit := unitOf(w.event.UnitID, w.event.ProbeID, e.EventID)
+	f.units[e.EventID] = unit
+	c, err := f.cohort(s, e.AppID, e.Environment, e.Epoch, e.Release, e.Index)
+	if err != nil {
+		return err
+	}
+	c.Runs++
+	c.LastIndex = e.Index
+	if err := addMetrics(c, w.event.Metrics, unit); err != nil {
+		return err
+	}
+	for _, r := range s.rollouts {
+		if side, ok := r.side(e.Release); ok {
+			r.block.AddRun(side, e.Index, w.event.Metrics)
+			r.dirty = true
+			r.closeIfFull(e.Index + 1)
+		}
+	}
+	return nil
+}
+
+// remember keeps a run of this batch for the outcomes of the same batch. A
+// second run with the id of an earlier one is a run of its own: outcomes go to
+// the first.
+func (f *fold) remember(e Entry) error {
+	key := [3]string{e.AppID, e.Environment, e.RunID}
+	known, err := f.known(key)
+	if err != nil {
+		return err
+	}
+	f.runs[key] = append(known, e)
+	return nil
+}
+
+func (f *fold) known(key [3]string) ([]Entry, error) {
+	if entries, ok := f.runs[key]; ok {
+		return entries, nil
+	}
+	entries, err := f.tx.RunEntries(key[0], key[1], key[2])
+	if err != nil {
+		return nil, err
+	}
+	f.runs[key] = entries
+	return entries, nil
+}
+
+// addOutcome adds metrics that became known later to the stratum of their run.
+func (f *fold) addOutcome(w *pending) error {
+	e := &w.entry
+	known, err := f.known([3]string{e.AppID, e.Environment, e.RunID})
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(known, func(k Entry) bool { return k.Kind == api.KindAgentRun })
+	if i < 0 {
+		w.result.Note = "no run with this run_id has been seen: the outcome is kept and not counted"
+		return nil
+	}
+	run := known[i]
+	for _, k := range known {
+		for _, name := range e.Metrics {
+			if slices.Contains(k.Metrics, name) {
+				return &Error{Code: CodeConflict, Detail: fmt.Sprintf("the run %q has the metric %s already (receipt %s); an outcome only adds", e.RunID, name, k.EventID),
+					Fields: []api.FieldError{{Pointer: "/metrics/" + name, Detail: "the run has this metric already"}}}
+			}
+		}
+	}
+	e.Epoch, e.Release = run.Epoch, run.Release
+	if err := f.remember(*e); err != nil {
+		return err
+	}
+	s, err := f.span(e.AppID, e.Environment, e.Index)
+	if err != nil {
+		return err
+	}
+	unit, err := f.unit(run)
+	if err != nil {
+		return err
+	}
+	c, err := f.cohort(s, e.AppID, e.Environment, run.Epoch, run.Release, e.Index)
+	if err != nil {
+		return err
+	}
+	if err := addMetrics(c, w.event.Metrics, unit); err != nil {
+		return err
+	}
+	for _, r := range s.rollouts {
+		// A block tests within one epoch: what belongs to an earlier one is shown and not tested.
+		if side, ok := r.side(run.Release); ok && r.block.Epoch == run.Epoch {
+			r.block.AddOutcome(side, e.Index, w.event.Metrics)
+			r.dirty = true
+		}
+	}
+	return nil
+}
+
+// unit of a run: of this batch, or read back from its receipt.
+func (f *fold) unit(run Entry) (uint64, error) {
+	if u, ok := f.units[run.EventID]; ok {
+		return u, nil
+	}
+	r, err := receipt.Parse(run.Raw)
+	if err != nil {
+		return 0, fmt.Errorf("receipt %s: %w", run.EventID, err)
+	}
+	var body struct {
+		UnitID string `json:"unit_id"`
+	}
+	if err := json.Unmarshal(r.Body, &body); err != nil {
+		return 0, fmt.Errorf("receipt %s: %w", run.EventID, err)
+	}
+	return unitOf(body.UnitID, r.ProbeID, run.EventID), nil
+}
+
+func addMetrics(c *Cohort, metrics map[string]api.Metric, unit uint64) error {
+	for name, value := range metrics { // each metric has a summary of its own, so the order does not matter
+		s := c.Metrics[name]
+		if err := s.Add(value.Value, unit); err != nil {
+			return invalid("/metrics/"+name, "%v", err)
+		}
+		c.Metrics[name] = s
+	}
+	return nil
+}
+
+// span loads the open epoch of an app and environment, or begins its first one.
+func (f *fold) span(app, environment string, index int64) (*span, error) {
+	key := [2]string{app, environment}
+	if s, ok := f.spans[key]; ok {
+		return s, nil
+	}
+	e, err := f.tx.OpenEpoch(app, environment)
+	if errors.Is(err, ErrNotFound) {
+		e, err = Epoch{AppID: app, Environment: environment, Number: 1, FirstIndex: index, StartedAt: f.now}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := &span{epoch: e, cohorts: map[cohortKey]*Cohort{}}
+	records, err := f.tx.Rollouts(RolloutFilter{AppID: app, Environment: environment, States: unfinished()}, maxUnfinished)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range records {
+		b, err := f.tx.OpenBlock(r.ID)
+		if err != nil {
+			return nil, fmt.Errorf("open block of %s: %w", r.ID, err)
+		}
+		fl := &filling{record: r}
+		if err := json.Unmarshal(b.Doc, &fl.block); err != nil {
+			return nil, fmt.Errorf("block %d of %s: %w", b.Number, r.ID, err)
+		}
+		s.rollouts = append(s.rollouts, fl)
+	}
+	f.spans[key] = s
+	return s, nil
+}
+
+// maxUnfinished bounds the rollouts of one app and environment that are watched at once.
+const maxUnfinished = 100
+
+func unfinished() []api.State { return []api.State{api.StateActive, api.StatePaused} }
+
+func (f *fold) cohort(s *span, app, environment string, epoch int64, release string, index int64) (*Cohort, error) {
+	key := cohortKey{epoch, release}
+	if c, ok := s.cohorts[key]; ok {
+		return c, nil
+	}
+	c, err := f.tx.Cohort(app, environment, epoch, release)
+	if errors.Is(err, ErrNotFound) {
+		c, err = Cohort{AppID: app, Environment: environment, Epoch: epoch, Release: release, FirstIndex: index, LastIndex: index}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if c.Metrics == nil {
+		c.Metrics = map[string]stats.Summary{}
+	}
+	s.cohorts[key] = &c
+	return &c, nil
+}
+
+// cut ends the open epoch before index: every block being filled ends with it.
+func (s *span) cut(index int64, now time.Time) {
+	s.epoch.Number++
+	s.epoch.FirstIndex, s.epoch.StartedAt, s.epoch.Runs = index, now, 0
+	for _, r := range s.rollouts {
+		r.end(s.epoch.Number, index)
+	}
+}
+
+// side says which release of the rollout a run belongs to.
+func (r *filling) side(release string) (rollout.Side, bool) {
+	switch release {
+	case "":
+		return 0, false
+	case r.record.CandidateRelease:
+		return rollout.Candidate, true
+	case r.record.BaselineRelease:
+		return rollout.Baseline, true
+	}
+	return 0, false
+}
+
+func (r *filling) closeIfFull(next int64) {
+	if r.block.Full() {
+		r.closed = append(r.closed, r.block)
+		r.block = r.block.Next(true, r.block.Epoch, next)
+	}
+}
+
+// end closes the block early, or drops it if it holds runs of one release only.
+func (r *filling) end(epoch, index int64) {
+	comparable := r.block.Comparable()
+	if comparable {
+		r.closed = append(r.closed, r.block)
+	}
+	r.block = r.block.Next(comparable, epoch, index)
+	r.dirty = true
+}
+
+func (r *filling) save(tx Tx) error {
+	for i, b := range append(slices.Clone(r.closed), r.block) {
+		doc, err := json.Marshal(b)
+		if err != nil {
+			return err
+		}
+		if err := tx.SaveBlock(BlockRecord{RolloutID: r.record.ID, Number: b.Number, Closed: i < len(r.closed), Doc: doc}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// save writes what changed.
+func (f *fold) save() error {
+	for _, s := range f.spans {
+		if err := f.tx.SaveEpoch(s.epoch); err != nil {
+			return err
+		}
+		for _, c := range s.cohorts {
+			if err := f.tx.SaveCohort(*c); err != nil {
+				return err
+			}
+		}
+		for _, r := range s.rollouts {
+			if !r.dirty {
+				continue
+			}
+			if err := r.save(f.tx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// strata turns stored cohorts into what is compared: one stratum for each epoch.
+func strata(cohorts []Cohort, baseline, candidate string) []compare.Stratum {
+	var out []compare.Stratum
+	for _, c := range cohorts {
+		if len(out) == 0 || out[len(out)-1].Epoch != c.Epoch {
+			out = append(out, compare.Stratum{Epoch: c.Epoch})
+		}
+		side := &out[len(out)-1].Baseline
+		switch c.Release {
+		case candidate:
+			side = &out[len(out)-1].Candidate
+		case baseline:
+		default:
+			continue
+		}
+		side.Runs = c.Runs
+		side.Metrics = make(map[string]compare.Metric, len(c.Metrics))
+		for name, summary := range c.Metrics {
+			side.Metrics[name] = compare.Metric{Summary: summary}
+		}
+	}
+	return out
+}

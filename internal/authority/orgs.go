@@ -1,0 +1,247 @@
+package authority
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/receipt"
+)
+
+// DefaultOrg is the one that a new installation has.
+const DefaultOrg = "default"
+
+// keyEventBody is the body of a key_event receipt.
+type keyEventBody struct {
+	common
+	// Event is add.
+	Event string         `json:"event"`
+	Key   api.SigningKey `json:"key"`
+}
+
+// Bootstrap makes a new installation usable and publishes this server's keys.
+// It may be run at every start. A non-empty ownerKey is added to the default
+// org unless it is there; created says that it was.
+func (a *Authority) Bootstrap(ctx context.Context, ownerKey string) (created bool, err error) {
+	orgs, err := a.Store.Orgs(ctx)
+	if err != nil {
+		return false, storeError("org", err)
+	}
+	for _, k := range a.publicKeys(a.now()) {
+		if err := a.Store.SaveSigningKey(ctx, k); err != nil {
+			return false, storeError("signing key", err)
+		}
+	}
+	if len(orgs) == 0 {
+		org := Org{Name: DefaultOrg, CreatedAt: a.now(), LogID: a.secret(10)}
+		if err := a.Store.CreateOrg(ctx, org); err != nil && !errors.Is(err, ErrExists) {
+			return false, storeError("org", err)
+		}
+		orgs = []Org{org}
+	}
+	for _, org := range orgs {
+		if err := a.publishKeys(ctx, org.Name); err != nil {
+			return false, err
+		}
+	}
+	if ownerKey == "" {
+		return false, nil
+	}
+	return a.ownerKey(ctx, ownerKey)
+}
+
+// NeedsOwner reports whether nobody holds a key to the installation yet.
+func (a *Authority) NeedsOwner(ctx context.Context) (bool, error) {
+	orgs, err := a.Store.Orgs(ctx)
+	if err != nil || len(orgs) == 0 {
+		return err == nil, storeError("org", err)
+	}
+	var keys []APIKey
+	err = a.Store.View(ctx, DefaultOrg, func(s Snapshot) (err error) {
+		keys, err = s.APIKeys()
+		return err
+	})
+	return len(keys) == 0, storeError("key", err)
+}
+
+// ownerKey adds an owner key to the default org unless it is there already.
+func (a *Authority) ownerKey(ctx context.Context, text string) (bool, error) {
+	id, secret, ok := splitKey(text)
+	if !ok {
+		return false, fail(CodeInvalid, "the owner key is not a key: it looks like prv_<id>_<secret>, with a secret of 16 characters or more")
+	}
+	now := a.now()
+	k := APIKey{Org: DefaultOrg, Hash: secretHash(secret), APIKey: api.APIKey{ID: id, Name: "owner", Permissions: sorted(api.Permissions()), CreatedAt: now, CreatedBy: "system"}}
+	created := false
+	err := a.Store.Update(ctx, DefaultOrg, func(tx Tx) error {
+		created = false
+		if _, err := tx.LockHead(); err != nil { // two servers that start at once make one key
+			return err
+		}
+		keys, err := tx.APIKeys()
+		if err != nil || slices.ContainsFunc(keys, func(have APIKey) bool { return have.ID == id }) {
+			return err
+		}
+		created = true
+		if err := tx.SaveAPIKey(k); err != nil {
+			return err
+		}
+		return a.operatorAction(tx, System(DefaultOrg), now, "api_key.create", map[string]string{"api_key_id": k.ID, "name": k.Name})
+	})
+	return created, storeError("key", err)
+}
+
+func (a *Authority) publicKeys(now time.Time) []api.SigningKey {
+	checkpoint := a.CheckpointKey.Public().(ed25519.PublicKey)
+	return []api.SigningKey{
+		{KeyID: a.Signer.KeyID(), Purpose: receipt.PurposeReceipt, Algorithm: "ed25519", PublicKey: base64.StdEncoding.EncodeToString(a.Signer.Public()), CreatedAt: now},
+		{KeyID: receipt.KeyID(checkpoint), Purpose: receipt.PurposeCheckpoint, Algorithm: "ed25519", PublicKey: base64.StdEncoding.EncodeToString(checkpoint), CreatedAt: now},
+	}
+}
+
+// publishKeys appends a key_event for each of this server's keys that the org's log does not know yet.
+func (a *Authority) publishKeys(ctx context.Context, org string) error {
+	now := a.now()
+	err := a.Store.Update(ctx, org, func(tx Tx) error {
+		if _, err := tx.LockHead(); err != nil {
+			return err
+		}
+		known, err := tx.Entries(EntryFilter{Kind: api.KindKeyEvent}, 1000)
+		if err != nil {
+			return err
+		}
+		for _, k := range a.publicKeys(now) {
+			if hasKey(known, k.KeyID) {
+				continue
+			}
+			if err := a.signed(tx, keyEventBody{common: a.common(System(org), api.KindKeyEvent, now), Event: "add", Key: k}, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return storeError("log", err)
+}
+
+// hasKey looks for the key_event that added a key. Receipts of another shape are passed over.
+func hasKey(known []Entry, id string) bool {
+	for _, e := range known {
+		var body keyEventBody
+		r, err := receipt.Parse(e.Raw)
+		if err == nil && json.Unmarshal(r.Body, &body) == nil && body.Event == "add" && body.Key.KeyID == id {
+			return true
+		}
+	}
+	return false
+}
+
+// SigningKeys lists the public keys of all servers; anybody may read them.
+func (a *Authority) SigningKeys(ctx context.Context) ([]api.SigningKey, error) {
+	keys, err := a.Store.SigningKeys(ctx)
+	return keys, storeError("signing key", err)
+}
+
+// SigningKey reads one public key.
+func (a *Authority) SigningKey(ctx context.Context, id string) (api.SigningKey, error) {
+	keys, err := a.Store.SigningKeys(ctx)
+	if err != nil {
+		return api.SigningKey{}, storeError("signing key", err)
+	}
+	for _, k := range keys {
+		if k.KeyID == id {
+			return k, nil
+		}
+	}
+	return api.SigningKey{}, notFound("signing key")
+}
+
+// CreateOrg makes a tenant. Only the operator may: a key of the default org that holds org.manage.
+func (a *Authority) CreateOrg(ctx context.Context, p Principal, r api.CreateOrg) (api.Org, error) {
+	if err := operator(p); err != nil {
+		return api.Org{}, err
+	}
+	if err := api.CheckName("name", r.Name); err != nil {
+		return api.Org{}, invalid("/name", "%v", err)
+	}
+	if len(r.Name) > 64 || strings.Trim(r.Name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+		return api.Org{}, invalid("/name", "an org's name has 1 to 64 of a-z, 0-9 and -")
+	}
+	now := a.now()
+	if err := a.Store.CreateOrg(ctx, Org{Name: r.Name, CreatedAt: now, LogID: a.secret(10)}); err != nil {
+		if errors.Is(err, ErrExists) {
+			return api.Org{}, fail(CodeConflict, "the org %q is there already", r.Name)
+		}
+		return api.Org{}, storeError("org", err)
+	}
+	if err := a.publishKeys(ctx, r.Name); err != nil {
+		return api.Org{}, err
+	}
+	permissions := api.Permissions()
+	permissions = permissions[:len(permissions)-1] // org.manage stays with the operator
+	k := a.newKey(r.Name, p.Actor(), api.CreateAPIKey{Name: "owner", Permissions: permissions}, now)
+	err := a.Store.Update(ctx, r.Name, func(tx Tx) error {
+		kept := k
+		kept.Secret = ""
+		if err := tx.SaveAPIKey(kept); err != nil {
+			return err
+		}
+		return a.operatorAction(tx, System(r.Name), now, "api_key.create", map[string]string{"api_key_id": k.ID, "name": k.Name})
+	})
+	if err != nil {
+		return api.Org{}, storeError("org", err)
+	}
+	return api.Org{Name: r.Name, CreatedAt: now, OwnerKey: k.Secret}, nil
+}
+
+func operator(p Principal) error {
+	if p.Org != DefaultOrg || p.Environment != "" {
+		return fail(CodeForbidden, "only the operator, with a key of the org %q, may manage orgs", DefaultOrg)
+	}
+	return p.need(api.OrgManage)
+}
+
+// Orgs lists the tenants, for the operator.
+func (a *Authority) Orgs(ctx context.Context, p Principal) ([]api.Org, error) {
+	if err := operator(p); err != nil {
+		return nil, err
+	}
+	orgs, err := a.Store.Orgs(ctx)
+	out := make([]api.Org, len(orgs))
+	for i, o := range orgs {
+		out[i] = api.Org{Name: o.Name, CreatedAt: o.CreatedAt}
+	}
+	return out, storeError("org", err)
+}
+
+// Ready reports whether the database answers.
+func (a *Authority) Ready(ctx context.Context) error {
+	if err := a.Store.Ping(ctx); err != nil {
+		return &Error{Code: CodeUnavailable, Detail: "the database does not answer", Cause: err}
+	}
+	return nil
+}
+
+// TickAll ticks every active rollout of every org, for a server that was asked to tick by itself.
+func (a *Authority) TickAll(ctx context.Context) error {
+	orgs, err := a.Store.Orgs(ctx)
+	if err != nil {
+		return storeError("org", err)
+	}
+	for _, o := range orgs {
+		if _, err := a.EvaluateActive(ctx, System(o.Name)); err != nil {
+			a.Log.Error("ticking an org failed", "org", o.Name, "error", err)
+		}
+	}
+	return ctx.Err()
+}
+
+// ProposeKey makes the text of a new API key that Bootstrap can be given.
+func (a *Authority) ProposeKey() string {
+	return a.newKey(DefaultOrg, "system", api.CreateAPIKey{}, a.now()).Secret
+}

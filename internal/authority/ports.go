@@ -1,0 +1,342 @@
+package authority
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/internal/stats"
+	"github.com/cobound/prova/receipt"
+)
+
+// Errors that a Store returns. Anything else is an outage or a bug.
+var (
+	// ErrNotFound: the org has no such row. It never tells whether another org has one.
+	ErrNotFound = errors.New("not found")
+	// ErrVersion: the rollout moved since it was read; start again from a fresh read.
+	ErrVersion = errors.New("the rollout has moved since it was read")
+	// ErrExists: a row with this key is there already.
+	ErrExists = errors.New("already exists")
+)
+
+// Store keeps what every org owns. Nothing read or written through View or
+// Update of one org can touch another.
+//
+// Concurrency: all methods may be called from many goroutines and, on a
+// database server, from many processes.
+//
+// Retries: View and Update may run fn more than once (a serialization failure,
+// a lost race), so fn keeps nothing from an earlier run and has no effect
+// outside its argument. When fn returns an error the transaction is undone and
+// that error is returned as it is. When Update returns nil the effects are
+// durable; when it returns an error other than fn's the outcome is unknown and
+// the caller finds out by reading.
+type Store interface {
+	// View reads one consistent snapshot.
+	View(ctx context.Context, org string, fn func(Snapshot) error) error
+	// Update reads and writes in one transaction.
+	Update(ctx context.Context, org string, fn func(Tx) error) error
+	Instance
+	// Close waits for transactions under way and releases everything.
+	Close() error
+}
+
+// Instance is what belongs to no single org.
+type Instance interface {
+	// CreateOrg adds a tenant with an empty log; ErrExists if the name is taken.
+	CreateOrg(ctx context.Context, org Org) error
+	Orgs(ctx context.Context) ([]Org, error)
+	// APIKey finds a key by its id over all orgs; ErrNotFound.
+	APIKey(ctx context.Context, id string) (APIKey, error)
+	// SaveSigningKey adds a public key; one that is there already is left alone.
+	SaveSigningKey(ctx context.Context, key api.SigningKey) error
+	// SigningKeys lists the public keys of all servers, oldest first.
+	SigningKeys(ctx context.Context) ([]api.SigningKey, error)
+	// DueDeliveries lists pending deliveries of all orgs whose time has come, oldest first.
+	DueDeliveries(ctx context.Context, now time.Time, limit int) ([]DeliveryRef, error)
+	// Ping reports whether the database answers.
+	Ping(ctx context.Context) error
+}
+
+// Snapshot reads one org.
+type Snapshot interface {
+	LogReader
+	EvidenceReader
+	RolloutReader
+	WebhookReader
+	// APIKeys lists the org's keys, revoked ones too, oldest first.
+	APIKeys() ([]APIKey, error)
+}
+
+// Tx reads and writes one org. Lock order: the head (LockHead) before all
+// else that a transaction writes besides webhooks and API keys, so two
+// transactions of an org never wait for each other in a circle.
+type Tx interface {
+	Snapshot
+	LogWriter
+	EvidenceWriter
+	RolloutWriter
+	WebhookWriter
+	// SaveAPIKey adds or replaces a key.
+	SaveAPIKey(key APIKey) error
+}
+
+// Org is a tenant.
+type Org struct {
+	Name      string
+	CreatedAt time.Time
+	// LogID names the org's log in checkpoints without naming the org.
+	LogID string
+}
+
+// APIKey is a key as it is kept: only the SHA-256 of the secret.
+type APIKey struct {
+	api.APIKey
+	Org  string
+	Hash [32]byte
+}
+
+// Head is the state of an org's log.
+type Head struct{ Tree receipt.Tree }
+
+// Entry is one receipt in the log with the columns that it is found by.
+type Entry struct {
+	Index       int64
+	EventID     string
+	Kind        string
+	Raw         []byte // the envelope as it was signed; never re-encoded
+	Leaf        tlog.Hash
+	AppID       string
+	Environment string
+	Release     string
+	RolloutID   string
+	RunID       string
+	ProbeID     string
+	// IdempotencyKey is the client's; empty if it sent none. Unique per org, environment and app.
+	IdempotencyKey string
+	// RequestHash is the SHA-256 of the event as it was sent; zero for receipts of the server's own.
+	RequestHash [32]byte
+	// Epoch is the epoch of AppID and Environment that a run or outcome counts in; 0 for other kinds.
+	Epoch      int64
+	RecordedAt time.Time
+	// Metrics are the names of a run's or outcome's metrics, sorted.
+	Metrics  []string
+	Payloads []Payload // written by Append, not read back
+}
+
+// Payload is one erasable field whose commitment stands in the receipt.
+type Payload struct {
+	Field string
+	Salt  [32]byte
+	Value []byte // canonical JSON
+}
+
+// EntryFilter selects entries; a zero member selects all.
+type EntryFilter struct {
+	Kind, AppID, Environment, Release, RolloutID, ProbeID string
+	Since, Until                                          time.Time // recorded_at, [Since, Until)
+	// From is the smallest log index.
+	From int64
+	// Before is, if positive, the log index that all results are below.
+	Before int64
+	// Newest returns descending log indexes instead of ascending ones.
+	Newest bool
+}
+
+// LogReader reads the org's log.
+type LogReader interface {
+	Head() (Head, error)
+	// Entry finds a receipt by its event id; ErrNotFound.
+	Entry(eventID string) (Entry, error)
+	Entries(filter EntryFilter, limit int) ([]Entry, error)
+	// EntryByKey finds the receipt of an idempotency key; ErrNotFound.
+	EntryByKey(appID, environment, key string) (Entry, error)
+	// RunEntries lists the run and the outcomes that carry a run id, in log order.
+	RunEntries(appID, environment, runID string) ([]Entry, error)
+	// Checkpoint is the newest one that was persisted; ErrNotFound before the first.
+	Checkpoint() (api.Checkpoint, error)
+}
+
+// LogWriter appends to the org's log.
+type LogWriter interface {
+	// LockHead reads the head and holds it until the transaction ends: from here on this transaction alone appends to the org's log.
+	LockHead() (Head, error)
+	// Append writes entries, whose indexes follow the locked head without a gap, and the head after them. ErrExists if an idempotency key or an event id is taken.
+	Append(entries []Entry, after Head) error
+	// SaveCheckpoint persists a checkpoint unless one of its size is there; either way it returns the one that is.
+	SaveCheckpoint(c api.Checkpoint) (api.Checkpoint, error)
+}
+
+// Epoch is a range of log indexes of an app and environment in which no weight
+// changed. Only the one with the highest number is open.
+type Epoch struct {
+	AppID       string
+	Environment string
+	Number      int64 // from 1
+	// FirstIndex is the smallest log index that can belong to the epoch.
+	FirstIndex int64
+	StartedAt  time.Time
+	Runs       int64
+}
+
+// Cohort is what the runs of one release in one epoch add up to.
+type Cohort struct {
+	AppID       string
+	Environment string
+	Epoch       int64
+	Release     string // empty for runs that carry none
+	Runs        int64
+	FirstIndex  int64
+	LastIndex   int64
+	Metrics     map[string]stats.Summary
+}
+
+// EvidenceReader reads epochs and cohorts.
+type EvidenceReader interface {
+	// OpenEpoch is the epoch with the highest number; ErrNotFound before the first run or rollout.
+	OpenEpoch(appID, environment string) (Epoch, error)
+	// Cohort reads one; ErrNotFound.
+	Cohort(appID, environment string, epoch int64, release string) (Cohort, error)
+	// Cohorts reads all cohorts of the given releases from an epoch on, by epoch, then release.
+	Cohorts(appID, environment string, fromEpoch int64, releases ...string) ([]Cohort, error)
+	// Releases sums up all cohorts by app, environment and release, without their summaries, by app, environment, first index. An empty appID or environment selects all.
+	Releases(appID, environment string) ([]api.Release, error)
+}
+
+// EvidenceWriter writes epochs and cohorts under the head's lock.
+type EvidenceWriter interface {
+	// SaveEpoch adds or replaces an epoch.
+	SaveEpoch(e Epoch) error
+	// SaveCohort adds a cohort or replaces its counts and the summaries that c holds; summaries that c does not hold stay.
+	SaveCohort(c Cohort) error
+}
+
+// RolloutRecord is a rollout as it is kept. Doc is its whole value; the other
+// members are what it is found by.
+type RolloutRecord struct {
+	ID               string
+	AppID            string
+	Environment      string
+	BaselineRelease  string
+	CandidateRelease string
+	Mode             api.Mode
+	State            api.State
+	CreatedAt        time.Time
+	// Version rises with every save.
+	Version int64
+	Doc     []byte
+}
+
+// RolloutFilter selects rollouts; a zero member selects all.
+type RolloutFilter struct {
+	AppID, Environment, CandidateRelease string
+	Mode                                 api.Mode
+	States                               []api.State
+	// BeforeID is, if set, the id that all results sort before.
+	BeforeID string
+}
+
+// BlockRecord is a block of a rollout. At most one, that with the highest
+// number, is open.
+type BlockRecord struct {
+	RolloutID string
+	Number    int64 // from 1
+	Closed    bool
+	Doc       []byte
+}
+
+// RolloutReader reads rollouts, their blocks and time lines.
+type RolloutReader interface {
+	// Rollout reads one; ErrNotFound.
+	Rollout(id string) (RolloutRecord, error)
+	// Rollouts lists newest first, by id.
+	Rollouts(filter RolloutFilter, limit int) ([]RolloutRecord, error)
+	// OpenBlock is the block being filled; ErrNotFound if there is none.
+	OpenBlock(rolloutID string) (BlockRecord, error)
+	// ClosedBlocks lists the closed blocks with a number above after, ascending.
+	ClosedBlocks(rolloutID string, after int64, limit int) ([]BlockRecord, error)
+	// Decisions lists the time line above a sequence number, ascending.
+	Decisions(rolloutID string, after int64, limit int) ([]api.Decision, error)
+}
+
+// RolloutWriter writes rollouts, their blocks and time lines.
+type RolloutWriter interface {
+	// CreateRollout adds a rollout with Version 1; ErrExists if it is a canary and another canary of the app and environment is unfinished.
+	CreateRollout(r RolloutRecord) error
+	// SaveRollout replaces the rollout whose stored version is r.Version, and stores r.Version+1; ErrVersion if it has moved.
+	SaveRollout(r RolloutRecord) error
+	// SaveBlock adds or replaces a block.
+	SaveBlock(b BlockRecord) error
+	// AddDecision appends to the time line; the sequence number is the caller's and unique per rollout.
+	AddDecision(rolloutID string, d api.Decision) error
+}
+
+// Webhook is a subscription with its secret.
+type Webhook struct{ api.Webhook }
+
+// DeliveryRef names a delivery and its org.
+type DeliveryRef struct{ Org, ID string }
+
+// WebhookReader reads webhooks and deliveries.
+type WebhookReader interface {
+	// Webhooks lists all, oldest first, with their secrets.
+	Webhooks() ([]Webhook, error)
+	// Webhook reads one with its secret; ErrNotFound.
+	Webhook(id string) (Webhook, error)
+	// Deliveries lists a webhook's deliveries with their attempts, newest first, below beforeID if that is set.
+	Deliveries(webhookID, beforeID string, limit int) ([]api.Delivery, error)
+	// Delivery reads one with its attempts; ErrNotFound.
+	Delivery(id string) (api.Delivery, error)
+}
+
+// WebhookWriter writes webhooks and the outbox.
+type WebhookWriter interface {
+	// SaveWebhook adds or replaces.
+	SaveWebhook(w Webhook) error
+	// DeleteWebhook removes a webhook with its deliveries; ErrNotFound.
+	DeleteWebhook(id string) error
+	// AddDelivery puts a delivery into the outbox.
+	AddDelivery(d api.Delivery) error
+	// ClaimDelivery moves a pending delivery whose time has come to until, so that nobody else sends it meanwhile; false if it is not pending or not due.
+	ClaimDelivery(id string, now, until time.Time) (bool, error)
+	// SaveDelivery replaces status and next time, but never changes a delivery that is superseded.
+	SaveDelivery(d api.Delivery) error
+	// AddAttempt keeps one try.
+	AddAttempt(deliveryID string, a api.Attempt) error
+	// SupersedePromotes marks the pending promotes of a rollout superseded and returns how many.
+	SupersedePromotes(rolloutID string) (int, error)
+}
+
+// Deliverer sends one webhook request.
+type Deliverer interface {
+	// CheckURL refuses what must not be sent to, before anything is stored.
+	CheckURL(url string) error
+	// Deliver makes one attempt. It never follows a redirect and returns within its own time limit.
+	Deliver(ctx context.Context, s Shipment) Sent
+}
+
+// Shipment is one request to a receiver.
+type Shipment struct {
+	URL string
+	// ID is the webhook-id: the same on every retry.
+	ID      string
+	Body    []byte
+	Secrets []string
+	At      time.Time // the time of sending that is signed
+}
+
+// Sent is what came of a shipment. Only a 2xx without Err is success.
+type Sent struct {
+	StatusCode int
+	Answer     string
+	Duration   time.Duration
+	// RetryAfter is what the receiver asked for; 0 if nothing.
+	RetryAfter time.Duration
+	Err        error
+}
+
+// OK reports whether the receiver took it.
+func (s Sent) OK() bool { return s.Err == nil && s.StatusCode >= 200 && s.StatusCode < 300 }

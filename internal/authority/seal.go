@@ -1,0 +1,82 @@
+package authority
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/internal/stats"
+	"github.com/cobound/prova/receipt"
+)
+
+// common are the members that every body begins with.
+type common struct {
+	Schema         string           `json:"schema"`
+	EventID        string           `json:"event_id"`
+	Org            string           `json:"org"`
+	Kind           string           `json:"kind"`
+	OccurredAt     string           `json:"occurred_at"`
+	RecordedAt     string           `json:"recorded_at"`
+	Actor          string           `json:"actor"`
+	KeyID          string           `json:"key_id"`
+	IdempotencyKey string           `json:"idempotency_key,omitempty"`
+	Source         *api.EventSource `json:"source,omitempty"`
+}
+
+// stamp is how times stand in receipts.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+func (a *Authority) common(p Principal, kind string, now time.Time) common {
+	return common{Schema: receipt.Schema, EventID: a.newID("evt_", now), Org: p.Org, Kind: kind,
+		OccurredAt: stamp(now), RecordedAt: stamp(now), Actor: p.Actor(), KeyID: a.Signer.KeyID()}
+}
+
+// stream chains the receipts of a rollout, so that leaving one out shows.
+type stream struct {
+	ID  string `json:"id"`
+	Seq int64  `json:"seq"`
+	// Prev is the integrity hash of the receipt before; empty in the first.
+	Prev string `json:"prev"`
+}
+
+// subject names what a rollout's receipt is about.
+type subject struct {
+	RolloutID        string `json:"rollout_id"`
+	BaselineRelease  string `json:"baseline_release"`
+	CandidateRelease string `json:"candidate_release"`
+}
+
+// sealedEntry signs a body of the server's own and makes its log entry; the index is the caller's to set.
+func (a *Authority) sealedEntry(body any, now time.Time) (Entry, receipt.Sealed, error) {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return Entry{}, receipt.Sealed{}, &Error{Code: CodeInternal, Detail: "the receipt could not be written", Cause: err}
+	}
+	sealed, err := a.Signer.Seal(data)
+	if err != nil {
+		return Entry{}, receipt.Sealed{}, &Error{Code: CodeInternal, Detail: "the receipt could not be signed", Cause: err}
+	}
+	return Entry{EventID: sealed.EventID, Kind: sealed.Kind, Raw: sealed.Raw, Leaf: sealed.LeafHash, RecordedAt: now}, sealed, nil
+}
+
+// appendEntries gives entries the next indexes of the locked head and writes them.
+func appendEntries(tx Tx, head Head, entries []Entry) (Head, error) {
+	for i := range entries {
+		entries[i].Index = head.Tree.Size() + int64(i)
+	}
+	for _, e := range entries {
+		head.Tree = head.Tree.Append(e.Leaf)
+	}
+	return head, tx.Append(entries, head)
+}
+
+// unitOf is the unit that a run was sampled with: its user or session, else
+// its probe, else the run itself.
+func unitOf(unitID, probeID, eventID string) uint64 {
+	for _, u := range []struct{ kind, id string }{{"unit", unitID}, {"probe", probeID}} {
+		if u.id != "" {
+			return uint64(stats.SeedOf(u.kind, u.id))
+		}
+	}
+	return uint64(stats.SeedOf("run", eventID))
+}

@@ -1,0 +1,11 @@
+// Package evalcmd has the commands that compare releases and compute
+// intervals: the program prova-eval, and `prova eval`. They run the engine that
+// decides rollouts, on files without any server or on what a server has
+// recorded.
+package evalcmd
+
+// Commands is the grammar of the family.
+type Commands struct {
+	Compare  Compare  `cmd:"" help:"Compare a candidate release with a baseline; the exit code is the verdict."`
+	Interval Interval `cmd:"" help:"Compute one interval from numbers."`
+}

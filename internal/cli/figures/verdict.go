@@ -1,0 +1,59 @@
+package figures
+
+import (
+	"strings"
+
+	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/internal/cli"
+	"github.com/cobound/prova/internal/compare"
+)
+
+// Verdict draws all gates of a verdict, its signals in a line each, and the
+// checks that are not ok.
+func Verdict(v api.Verdict, style cli.Style, columns int) []string {
+	var lines []string
+	for _, g := range v.Gates {
+		lines = append(lines, Gate(g, style, columns)...)
+		lines = append(lines, "")
+	}
+	if len(v.Signals) > 0 {
+		lines = append(lines, signals(v.Signals, style)...)
+		lines = append(lines, "")
+	}
+	if v.Pairwise != nil {
+		lines = append(lines, style.Bold("pairwise judge")+"  "+Word(v.Pairwise.Verdict, style), "  "+cli.Plain(v.Pairwise.Reason.Text), "")
+	}
+	for _, c := range v.Checks {
+		if c.Status != "ok" {
+			lines = append(lines, style.Yellow(cli.Plain(c.Check)+" "+c.Status)+"  "+cli.Plain(c.Detail))
+		}
+	}
+	for len(lines) > 0 && lines[len(lines)-1] == "" {
+		lines = lines[:len(lines)-1]
+	}
+	return lines
+}
+
+// signals lists what is watched and never decides.
+func signals(list []api.GateResult, style cli.Style) []string {
+	t := cli.Table{Head: []string{"signal", "baseline", "candidate", "difference", ""}, Right: map[int]bool{1: true, 2: true}}
+	for _, s := range list {
+		difference := "–"
+		if s.Difference != nil {
+			difference = compare.FormatDifference(s.Gate, *s.Difference)
+		}
+		word := ""
+		if s.Verdict == api.Regressed {
+			word = style.Yellow("worse")
+		}
+		t.Add(Title(s.Gate), value(s.Gate, s.Baseline), value(s.Gate, s.Candidate), difference, word)
+	}
+	return strings.Split(strings.TrimRight(t.Text(style), "\n"), "\n")
+}
+
+func value(g api.Gate, c api.CohortFigure) string {
+	if c.Value == nil {
+		return "–"
+	}
+	return compare.FormatValue(g, *c.Value)
+}

@@ -1,0 +1,115 @@
+package rollout
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/internal/stats"
+)
+
+// Traffic is what has been seen of an app before a rollout of it begins.
+type Traffic struct {
+	// RunsPerHour of all releases together; 0 if none were seen.
+	RunsPerHour float64
+	// FailureRate of the baseline on the first gate that decides, with the runs it rests on.
+	FailureRate float64
+	Runs        int64
+}
+
+// assumedFailureRate stands in where the baseline has not run yet.
+const assumedFailureRate = 0.10
+
+// PlanOf says what a ramp needs, how long it takes and what it can see.
+func PlanOf(p api.Policy, t Traffic) api.Plan {
+	plan := api.Plan{Step: []api.StepPlan{}}
+	for _, w := range p.Steps {
+		s := api.StepPlan{Weight: w}
+		if w < 100 {
+			s.MinRuns = p.MinRuns
+			s.BaselineRuns = baselineRuns(p.MinRuns, w)
+			plan.Runs += p.MinRuns
+			if t.RunsPerHour > 0 {
+				seconds := int64(math.Ceil(float64(p.MinRuns) * 3600 / (t.RunsPerHour * float64(w) / 100)))
+				s.ExpectedSeconds = &seconds
+			}
+		}
+		plan.Step = append(plan.Step, s)
+	}
+	var each []string
+	for _, s := range plan.Step {
+		if s.Weight < 100 {
+			each = append(each, fmt.Sprintf("%d at %s", s.MinRuns, percent(s.Weight)))
+		}
+	}
+	plan.Text = fmt.Sprintf("The ramp needs at least %d candidate runs: %s.", plan.Runs, strings.Join(each, ", "))
+	if text := sees(p, t); text != "" {
+		plan.Text += " " + text
+	}
+	return plan
+}
+
+// baselineRuns arrive beside n candidate runs at a weight in percent.
+func baselineRuns(n int64, weight int) int64 {
+	return (n*int64(100-weight) + int64(weight)/2) / int64(weight)
+}
+
+// sees asks the test itself: how many failures at the first look are a regression?
+func sees(p api.Policy, t Traffic) string {
+	if p.Guarantee != api.GuaranteeRollout {
+		return "Each tick reads the ordinary interval again: over a rollout, a harmless release is rolled back more often than one minus the confidence."
+	}
+	rate, source := t.FailureRate, "as seen so far"
+	if t.Runs == 0 {
+		rate, source = assumedFailureRate, "for example"
+	}
+	for i, g := range p.Gates {
+		if g.On != api.OnRollback {
+			continue
+		}
+		ledger, err := NewLedger(p)
+		if err != nil {
+			return ""
+		}
+		least, ok := leastFailures(p, g, ledger.Gates[i], rate)
+		if !ok {
+			return fmt.Sprintf("If the baseline fails %.1f %% of its runs (%s), no count of failures in the first %d candidate runs would be a regression of %s yet; it takes more runs.",
+				rate*100, source, p.FirstLook, g.Metric)
+		}
+		return fmt.Sprintf("If the baseline fails %.1f %% of its runs (%s), %d or more failures in the first %d candidate runs roll it back; a smaller harm takes more runs to show, and a clean ramp does not show that there is none.",
+			rate*100, source, least, p.FirstLook)
+	}
+	return ""
+}
+
+// leastFailures of the first look's candidate runs that regress, if any number does.
+func leastFailures(p api.Policy, g api.Gate, gate Test, rate float64) (int64, bool) {
+	var test stats.SequentialTest
+	if err := test.UnmarshalBinary(gate.State); err != nil {
+		return 0, false
+	}
+	runs := baselineRuns(p.FirstLook, p.Steps[0])
+	if runs == 0 {
+		return 0, false
+	}
+	baseline := stats.Proportion{X: int64(math.Round(rate * float64(runs))), N: runs}
+	lo, hi := int64(0), p.FirstLook+1 // regressed at hi, not below lo
+	for lo < hi {
+		x := (lo + hi) / 2
+		counts := BlockMetric{Baseline: Counts{N: runs, Ones: baseline.X, Zeros: runs - baseline.X}}
+		if g.Better == api.BetterHigher {
+			counts.Baseline.Ones, counts.Baseline.Zeros = counts.Baseline.Zeros, counts.Baseline.Ones
+		}
+		_, look, err := test.Look(stats.Block{Candidate: stats.Proportion{X: min(x, p.FirstLook), N: p.FirstLook}, Baseline: baseline}, marginOf(g, counts))
+		if err != nil {
+			return 0, false
+		}
+		if x <= p.FirstLook && !(look.Tested && look.Regressed) {
+			lo = x + 1
+		} else {
+			hi = x
+		}
+	}
+	return lo, lo <= p.FirstLook
+}

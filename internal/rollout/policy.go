@@ -1,0 +1,162 @@
+package rollout
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/internal/compare"
+)
+
+// The defaults of a policy.
+const (
+	DefaultMinRuns     = 30
+	DefaultConfidence  = 0.95
+	DefaultErrorBudget = 0.05
+	// MostFirstLook is the default first look where min_runs is larger.
+	MostFirstLook = 30
+	// MostMinRuns keeps the plan's information and the test's arrays finite.
+	MostMinRuns = 1_000_000
+	// MostGates that decide.
+	MostGates = 32
+)
+
+func defaultSteps() []int { return []int{5, 25, 50, 100} }
+
+// NewPolicy fills in what a request leaves out and checks the rest. seen are
+// the metrics that the baseline has reported. All that is wrong is returned at
+// once, each with a pointer into the request.
+func NewPolicy(r api.CreateRollout, seen []string) (api.Policy, []api.FieldError) {
+	p := api.Policy{
+		Mode: or(r.Mode, api.ModeShadow), Steps: slices.Clone(r.Steps), MinRuns: value(r.MinRuns, DefaultMinRuns),
+		Gates: slices.Clone(r.Gates), Confidence: value(r.Confidence, DefaultConfidence), Guarantee: or(r.Guarantee, api.GuaranteeRollout),
+		ErrorBudget: value(r.ErrorBudget, DefaultErrorBudget), PromoteOn: or(r.PromoteOn, api.PromoteNotRegressed),
+		RequirePairwise: r.RequirePairwise, Baseline: or(r.Baseline, api.BaselineConcurrent), SRM: or(r.SRM, api.SRMOff),
+	}
+	if len(p.Steps) == 0 {
+		p.Steps = defaultSteps()
+	}
+	p.FirstLook = value(r.FirstLook, min(p.MinRuns, MostFirstLook))
+	var errs []api.FieldError
+	bad := func(pointer, format string, args ...any) {
+		errs = append(errs, api.FieldError{Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
+	}
+	if len(p.Gates) == 0 {
+		gates, err := compare.DefaultGates(seen)
+		if err != nil {
+			bad("/gates", "%v", err)
+		}
+		p.Gates = gates
+	}
+	checkRamp(p, bad)
+	checkGates(p, bad)
+	checkChoices(p, r, bad)
+	return p, errs
+}
+
+type report func(pointer, format string, args ...any)
+
+func checkRamp(p api.Policy, bad report) {
+	if len(p.Steps) < 2 || p.Steps[len(p.Steps)-1] != 100 || p.Steps[0] < 1 || !risingStrictly(p.Steps) {
+		bad("/steps", "steps are at least two whole percentages, strictly rising, from 1 or more to 100, such as 5,25,50,100; got %v", p.Steps)
+	}
+	if p.MinRuns < 1 || p.MinRuns > MostMinRuns {
+		bad("/min_runs", "min_runs is a whole number from 1 to %d; got %d", MostMinRuns, p.MinRuns)
+	}
+	if p.FirstLook < 1 || p.FirstLook > max(p.MinRuns, 1) {
+		bad("/first_look", "first_look is a whole number from 1 to min_runs (%d); got %d", p.MinRuns, p.FirstLook)
+	}
+	if !(p.Confidence >= 0.5 && p.Confidence <= 0.9999) {
+		bad("/confidence", "confidence is a share from 0.5 to 0.9999, such as 0.95; got %v", p.Confidence)
+	}
+	if !(p.ErrorBudget >= 1e-6 && p.ErrorBudget <= 0.5) {
+		bad("/error_budget", "error_budget is a share from 0.000001 to 0.5, such as 0.05; got %v", p.ErrorBudget)
+	}
+}
+
+func risingStrictly(steps []int) bool {
+	for i := 1; i < len(steps); i++ {
+		if steps[i] <= steps[i-1] {
+			return false
+		}
+	}
+	return true
+}
+
+func checkGates(p api.Policy, bad report) {
+	seen := map[string]bool{}
+	decisive := 0
+	for i, g := range p.Gates {
+		at := fmt.Sprintf("/gates/%d", i)
+		if seen[g.ID()] {
+			bad(at, "gate %s stands twice", g.ID())
+		}
+		seen[g.ID()] = true
+		if g.Pair != "" {
+			bad(at+"/pair", "gates on pairs are not in this version: leave out pair=%s", g.Pair)
+		}
+		if g.On == api.OnWarn {
+			continue
+		}
+		decisive++
+		if p.Guarantee == api.GuaranteeRollout && g.Statistic != api.StatisticRate {
+			bad(at+"/statistic", "the guarantee over the rollout covers rates in this version, not the %s of %s: use on=warn for it, gate a rate, or choose guarantee=look", g.Statistic, g.Metric)
+		}
+	}
+	if decisive == 0 {
+		bad("/gates", "at least one gate must decide: on=rollback or on=hold")
+	}
+	if len(p.Gates) > MostGates {
+		bad("/gates", "at most %d gates; got %d", MostGates, len(p.Gates))
+	}
+}
+
+func checkChoices(p api.Policy, r api.CreateRollout, bad report) {
+	if p.Mode != api.ModeShadow && p.Mode != api.ModeCanary {
+		bad("/mode", "mode is shadow or canary; got %q", p.Mode)
+	}
+	if p.Guarantee != api.GuaranteeRollout && p.Guarantee != api.GuaranteeLook {
+		bad("/guarantee", "guarantee is rollout or look; got %q", p.Guarantee)
+	}
+	if p.PromoteOn != api.PromoteNotRegressed {
+		bad("/promote_on", "promote_on is not_regressed in this version; got %q", p.PromoteOn)
+	}
+	if r.PromoteMargin != nil {
+		bad("/promote_margin", "promote_margin belongs to promote_on=non_inferior, which is not in this version: leave it out")
+	}
+	if p.Baseline != api.BaselineConcurrent {
+		bad("/baseline", "baseline is concurrent in this version: both releases serve traffic side by side; got %q", p.Baseline)
+	}
+	if p.SRM != api.SRMOff {
+		bad("/srm", "the sample ratio check is not in this version: srm is off; got %q", p.SRM)
+	}
+	if len(r.Pairwise) > 0 {
+		bad("/pairwise", "a policy for the judge is not in this version: leave out pairwise; require_pairwise holds the rollout")
+	}
+}
+
+// Planned is the information of the declared ramp: each step below 100 %
+// gathers min_runs candidate runs and (100−w)/w baseline runs for each.
+func Planned(p api.Policy) float64 {
+	v := 0.0
+	for _, w := range p.Steps {
+		if w < 100 {
+			v += float64(float64(p.MinRuns) * float64(100-w) / 100)
+		}
+	}
+	return v
+}
+
+func or[T ~string](v, fallback T) T {
+	if v == "" {
+		return fallback
+	}
+	return v
+}
+
+func value[T any](v *T, fallback T) T {
+	if v == nil {
+		return fallback
+	}
+	return *v
+}

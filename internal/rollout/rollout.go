@@ -1,0 +1,196 @@
+// Package rollout is the ramp: state and evidence in, next state and decision
+// out. It writes nothing, logs nothing and asks no clock.
+//
+// Invariants: a promote never follows a rollback; absence of evidence neither
+// promotes nor rolls back; a block is looked at once, in order; the error that
+// the looks may spend is bounded by the policy's budget over the whole life.
+package rollout
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/internal/compare"
+)
+
+// Rollout is the state of a ramp.
+type Rollout struct {
+	// ID seeds the bootstrap; it is the rollout's id.
+	ID     string     `json:"id"`
+	Policy api.Policy `json:"policy"`
+	State  api.State  `json:"state"`
+	// Step counts from 1.
+	Step   int    `json:"step"`
+	Ledger Ledger `json:"ledger"`
+	// StepFrom is the first log index of this step: a run before it is not fresh.
+	StepFrom int64 `json:"step_from"`
+	// Fresh counts, for each gate, the candidate runs of this step in closed blocks that carry its metric.
+	Fresh []int64 `json:"fresh"`
+	// Reason is the code of the last decision's reason.
+	Reason  string `json:"reason"`
+	Attempt int    `json:"attempt"`
+}
+
+// New begins a ramp at its first step.
+func New(id string, p api.Policy) (Rollout, error) {
+	ledger, err := NewLedger(p)
+	if err != nil {
+		return Rollout{}, err
+	}
+	return Rollout{ID: id, Policy: p, State: api.StateActive, Step: 1, Ledger: ledger, Fresh: make([]int64, len(p.Gates)), Attempt: 1}, nil
+}
+
+// Continue begins a ramp at its first step with the evidence and the ledger of
+// the rollout that was aborted before it: aborting buys no new error budget.
+func Continue(id string, before Rollout) Rollout {
+	next := before
+	next.ID, next.State, next.Step, next.Reason = id, api.StateActive, 1, ""
+	next.Fresh = make([]int64, len(before.Fresh))
+	return next
+}
+
+// Weight is the authorised weight in percent: 0 after a rollback or an abort.
+func (r Rollout) Weight() int {
+	switch r.State {
+	case api.StateRolledBack, api.StateAborted:
+		return 0
+	case api.StatePromoted:
+		return 100
+	case api.StateActive, api.StatePaused:
+	}
+	return r.Policy.Steps[r.Step-1]
+}
+
+// FreshRuns is the smallest count of fresh runs over the gates that decide.
+func (r Rollout) FreshRuns() int64 {
+	fresh := int64(-1)
+	for i, g := range r.Policy.Gates {
+		if g.On != api.OnWarn && (fresh < 0 || r.Fresh[i] < fresh) {
+			fresh = r.Fresh[i]
+		}
+	}
+	return max(fresh, 0)
+}
+
+// Evidence is everything a tick looks at.
+type Evidence struct {
+	// Blocks are closed blocks that were not looked at yet, in order.
+	Blocks []Block
+	// More: there are closed blocks beyond those of Blocks.
+	More bool
+	// Strata are the cohorts of the rollout's epochs, for the figures shown.
+	Strata []compare.Stratum
+}
+
+// Decision is what a tick or an operator decided. Next is the state after it.
+type Decision struct {
+	Decision api.Action
+	// Action names an operator's action; empty for a tick.
+	Action string
+	Reason api.Reason
+	Looks  []api.Look
+	// Blocks are those that this tick looked at.
+	Blocks  []Block
+	Verdict *api.Verdict
+	// FreshRuns are those that the decision counted, before a promotion begins a new step.
+	FreshRuns int64
+}
+
+// Tick looks at the blocks that are due and decides one thing. The error is a
+// broken state, never a matter of evidence.
+func (r Rollout) Tick(e Evidence) (Rollout, Decision, error) {
+	if r.State.Finished() {
+		return r.rescore(e)
+	}
+	next := r
+	next.Fresh = slices.Clone(r.Fresh)
+	d := Decision{Decision: api.Hold}
+	for _, b := range e.Blocks {
+		if b.Number != next.Ledger.Block+1 {
+			return r, Decision{}, fmt.Errorf("rollout %s: block %d does not follow block %d", r.ID, b.Number, next.Ledger.Block)
+		}
+		var looks []api.Look
+		var err error
+		if next.Ledger, looks, err = next.Ledger.look(r.Policy, b); err != nil {
+			return r, Decision{}, err
+		}
+		for i, g := range r.Policy.Gates {
+			if b.FirstIndex >= r.StepFrom { // a block never reaches over a transition
+				next.Fresh[i] += b.Metrics[g.Metric].Candidate.N
+			}
+		}
+		d.Looks, d.Blocks = append(d.Looks, looks...), append(d.Blocks, b)
+		if next.mustRollBack() { // what came after the crossing changes nothing any more
+			break
+		}
+	}
+	v, err := next.verdict(e.Strata)
+	if err != nil {
+		return r, Decision{}, err
+	}
+	d.FreshRuns = next.FreshRuns()
+	d.Decision, d.Reason = next.decide(v, e.More)
+	v.Reason = d.Reason
+	d.Verdict = &v
+	next.Reason = d.Reason.Code
+	return next.after(d.Decision), d, nil
+}
+
+// Ended reports whether ticks are over: a canary that has finished, or a shadow
+// that was aborted. A shadow goes on signing verdicts after its paper ending.
+func (r Rollout) Ended() bool {
+	return r.State.Finished() && (r.Policy.Mode == api.ModeCanary || r.State == api.StateAborted)
+}
+
+// rescore shows fresh figures of a shadow after its paper ending. It looks at no block and decides nothing.
+func (r Rollout) rescore(e Evidence) (Rollout, Decision, error) {
+	if r.Ended() {
+		return r, Decision{}, fmt.Errorf("rollout %s is %s: it cannot be ticked", r.ID, r.State)
+	}
+	v, err := r.verdict(e.Strata)
+	if err != nil {
+		return r, Decision{}, err
+	}
+	v.Reason = because(ReasonPaperEnded, "the shadow has reached its paper ending ("+string(r.State)+") and goes on watching; "+gateTexts(v), map[string]any{"state": r.State})
+	next := r
+	next.Reason = v.Reason.Code
+	return next, Decision{Decision: api.Hold, Reason: v.Reason, Verdict: &v, FreshRuns: r.FreshRuns()}, nil
+}
+
+// mustRollBack: a rollback gate's test has crossed its boundary.
+func (r Rollout) mustRollBack() bool {
+	for i, g := range r.Policy.Gates {
+		if g.On == api.OnRollback && r.Ledger.Gates[i].Regressed {
+			return true
+		}
+	}
+	return false
+}
+
+func (r Rollout) verdict(strata []compare.Stratum) (api.Verdict, error) {
+	tests, err := r.Ledger.tests(r.Policy)
+	if err != nil {
+		return api.Verdict{}, err
+	}
+	return compare.Releases(compare.Question{
+		Gates: r.Policy.Gates, Confidence: r.Policy.Confidence, MinRuns: r.Policy.MinRuns, Guarantee: r.Policy.Guarantee,
+		Strata: strata, Tests: tests, Seed: r.ID, Look: r.Ledger.Block, Attempt: r.Attempt,
+	}), nil
+}
+
+// after is the state that a decision leads to.
+func (r Rollout) after(decision api.Action) Rollout {
+	switch decision {
+	case api.Rollback:
+		r.State = api.StateRolledBack
+	case api.Promote:
+		r.Step++
+		r.Fresh = make([]int64, len(r.Fresh))
+		if r.Step == len(r.Policy.Steps) {
+			r.State = api.StatePromoted
+		}
+	case api.Hold:
+	}
+	return r
+}

@@ -1,0 +1,285 @@
+package stats
+
+import (
+	"fmt"
+	"math"
+)
+
+// TestPlan is what a sequential test is told before its first look, and what its
+// guarantee is about.
+type TestPlan struct {
+	Budget      float64 // greatest probability of ever crossing without harm, in (0, 1)
+	Information float64 // the sum of n_c n_b / (n_c + n_b) over the strata when the plan is done, > 0
+	FirstLook   int64   // candidate runs before the first decision, at least 0
+}
+
+// Margin is how much worse the candidate may be and still count as harmless.
+// The zero value allows nothing. If both parts are given the odds multiply.
+type Margin struct {
+	// Absolute is in units of the failure rate, in [0, 1). It is turned into an
+	// odds ratio at the baseline's rate so far, so the test is then approximate.
+	Absolute float64
+	// OddsRatio of failure, exact; 0 means 1.
+	OddsRatio float64
+}
+
+// Block is the runs of one look: all that arrived in one stratum since its last
+// block. X counts failures.
+type Block struct {
+	Stratum             int64
+	Candidate, Baseline Proportion
+}
+
+// Look is one look of a sequential test. Information, Allowed and Used are
+// totals up to and including this look; Candidate and Baseline are its block.
+type Look struct {
+	Number, Stratum     int64 // Number counts from 1
+	Candidate, Baseline Proportion
+	Information         float64
+	Allowed, Used       float64 // error that may be, and is, spent
+	Score, Boundary     int64   // Boundary has a meaning only if Tested
+	Level               float64 // P(score >= boundary) at this look alone, if Tested
+	Tested              bool    // enough candidate runs to decide
+	Reachable           bool    // some outcome with these totals reaches the boundary
+	Regressed           bool    // Score >= Boundary
+}
+
+// Failure is why a test has no answer. Compare with errors.Is.
+type Failure string
+
+const (
+	// ErrUntested: no look was tested yet, so there is no interval.
+	ErrUntested Failure = "stats: no look was tested yet"
+	// ErrOneOutcome: within each block every run had the same outcome, so the
+	// totals leave nothing to chance and say nothing about a difference.
+	ErrOneOutcome Failure = "stats: every run of each block had the same outcome"
+	// ErrEmptyArm: a block without runs of one release carries no information.
+	ErrEmptyArm Failure = "stats: a block needs runs of both releases"
+)
+
+func (f Failure) Error() string { return string(f) }
+
+const (
+	coarseLimit = 4096  // scores beyond which the lattice is made coarser
+	widthLimit  = 65536 // scores that no single block may lead beyond
+	runsLimit   = 1 << 31
+)
+
+// SequentialTest is the exact conditional group-sequential test of "the
+// candidate fails no more often than the baseline". Given the failures of a
+// block in all, those of the candidate are hypergeometric, whatever the base
+// rate is and however it drifts from block to block; so the law of the score,
+// the weighted sum of the candidate's failures, is known, and at each look the
+// highest scores are cut off while the error of all looks stays within AlphaStar.
+// Error that the lattice could not use at one look is carried over to the next.
+// The probability that a harmless candidate ever crosses is at most the budget,
+// however many looks there are.
+//
+// Sources: Fisher 1935 and Cochran 1954 for the law, Hwang, Shih & DeCani 1990
+// for the spending, Jennison & Turnbull 2000 for the recursion. The weights 16,
+// 15, 14, 13 break ties between looks, which would leave error unused.
+//
+// It is a value: Look leaves the receiver as it was.
+type SequentialTest struct {
+	plan      TestPlan
+	looks     int64
+	score     int64
+	top       int64 // highest score that the blocks' totals allow
+	halvings  int64 // how often the lattice was made coarser
+	meanStep  float64
+	used      float64
+	level     float64 // of the last tested look
+	threshold float64 // rate difference that the last look tested, NaN if only odds
+	tested    bool
+	reachable bool
+	regressed bool // at the last look
+	varied    bool // some block had both outcomes
+	strata    []stratum
+	paths     chances // score of the paths that have not crossed
+	scores    chances // score of all paths
+}
+
+type stratum struct {
+	id                  int64
+	candidate, baseline Proportion
+	odds                float64 // under the margin, at the last block
+}
+
+// NewSequentialTest returns the test before its first look. It fails where a
+// number of the plan is out of its range.
+func NewSequentialTest(plan TestPlan) (SequentialTest, error) {
+	switch {
+	case !(plan.Budget > 0 && plan.Budget < 1):
+		return SequentialTest{}, fmt.Errorf("stats: budget %v is not between 0 and 1", plan.Budget)
+	case !(plan.Information > 0 && plan.Information <= math.MaxFloat64):
+		return SequentialTest{}, fmt.Errorf("stats: planned information %v is not positive", plan.Information)
+	case plan.FirstLook < 0:
+		return SequentialTest{}, fmt.Errorf("stats: first look after %d runs", plan.FirstLook)
+	}
+	certain := chances{cells: []float64{1}}
+	return SequentialTest{plan: plan, meanStep: meanWeight(0), paths: certain, scores: certain}, nil
+}
+
+// Look closes a block and returns the test after it and what it showed. It
+// fails, with ErrEmptyArm where an arm has no runs, and where a count or the
+// margin is out of range. Looking on after the boundary was crossed is allowed;
+// whether a crossing is final is up to the caller.
+func (t SequentialTest) Look(b Block, m Margin) (SequentialTest, Look, error) {
+	if err := t.check(b, m); err != nil {
+		return t, Look{}, err
+	}
+	at := t.addToStratum(b)
+	t.strata[at].odds = m.odds(t.strata[at].baseline)
+	failures := b.Candidate.X + b.Baseline.X
+	law := hypergeometric(b.Candidate.N, b.Baseline.N, failures, t.strata[at].odds)
+	for t.paths.hi() > coarseLimit || lookWeight(t.looks, t.halvings) > 1 &&
+		t.paths.hi()+lookWeight(t.looks, t.halvings)*law.hi() > widthLimit {
+		t.coarsen()
+	}
+	step := lookWeight(t.looks, t.halvings)
+	t.looks++
+	t.score += step * b.Candidate.X
+	t.top += step * min(failures, b.Candidate.N)
+	t.varied = t.varied || failures > 0 && failures < b.Candidate.N+b.Baseline.N
+	t.paths = t.paths.convolved(law, step).trimmedBelow(pathFloor)
+	t.scores = t.scores.convolved(law, step).trimmedBelow(scoreFloor).trimmedAbove(scoreFloor)
+	t.threshold = m.threshold()
+
+	look := Look{Number: t.looks, Stratum: b.Stratum, Candidate: b.Candidate, Baseline: b.Baseline, Score: t.score}
+	_, look.Information, _, _, _ = t.totals()
+	if t.halvings > 0 {
+		share := weight(b.Candidate.N, b.Baseline.N) / look.Information
+		t.meanStep += float64(min(share, 1) * (meanWeight(t.halvings) - t.meanStep))
+	}
+	look.Allowed = AlphaStar(t.plan.Budget, t.plan.Information, look.Information)
+	t.decide(&look)
+	return t, look, nil
+}
+
+// decide cuts the law of undecided paths at this look's boundary.
+func (t *SequentialTest) decide(look *Look) {
+	runs := int64(0)
+	for _, s := range t.strata {
+		runs += s.candidate.N
+	}
+	t.regressed = false
+	if runs >= t.plan.FirstLook {
+		taken := 0.0
+		t.paths, taken, look.Boundary = t.paths.cut(t.used, look.Allowed)
+		look.Level = t.scores.tail(look.Boundary)
+		if look.Level == 0 {
+			look.Level = look.Allowed - t.used
+		}
+		t.used += taken
+		t.level, t.tested, look.Tested = look.Level, true, true
+		look.Reachable = look.Boundary <= t.top
+		look.Regressed = t.score >= look.Boundary
+		t.reachable = t.reachable || look.Reachable
+		t.regressed = look.Regressed
+	}
+	look.Used = t.used
+}
+
+func (t SequentialTest) check(b Block, m Margin) error {
+	if t.paths.cells == nil {
+		return fmt.Errorf("stats: a test starts with NewSequentialTest")
+	}
+	if b.Candidate.N == 0 || b.Baseline.N == 0 {
+		return ErrEmptyArm
+	}
+	for _, p := range [...]Proportion{b.Candidate, b.Baseline} {
+		if p.X < 0 || p.N < p.X || p.N > runsLimit {
+			return fmt.Errorf("stats: a block cannot have %d failures in %d runs", p.X, p.N)
+		}
+	}
+	if !(m.Absolute >= 0 && m.Absolute < 1) || !(m.OddsRatio >= 0 && m.OddsRatio <= 1e6) {
+		return fmt.Errorf("stats: margin %v, odds ratio %v is out of range", m.Absolute, m.OddsRatio)
+	}
+	return nil
+}
+
+// addToStratum adds the block to the counts, in a list of its own, and returns
+// the place of its stratum.
+func (t *SequentialTest) addToStratum(b Block) int {
+	list := make([]stratum, 0, len(t.strata)+1)
+	at := 0
+	for at < len(t.strata) && t.strata[at].id < b.Stratum {
+		at++
+	}
+	list = append(list, t.strata[:at]...)
+	if at == len(t.strata) || t.strata[at].id != b.Stratum {
+		list = append(list, stratum{id: b.Stratum})
+	}
+	t.strata = append(list, t.strata[at:]...)
+	s := &t.strata[at]
+	s.candidate = Proportion{X: s.candidate.X + b.Candidate.X, N: s.candidate.N + b.Candidate.N}
+	s.baseline = Proportion{X: s.baseline.X + b.Baseline.X, N: s.baseline.N + b.Baseline.N}
+	return at
+}
+
+// odds returns the odds ratio of the margin at the baseline of a stratum. The
+// baseline's own rate, with a quarter of a failure added, is taken: the rate of
+// both arms together would be too lenient where failures are rare.
+func (m Margin) odds(baseline Proportion) float64 {
+	ratio := m.OddsRatio
+	if ratio == 0 {
+		ratio = 1
+	}
+	if m.Absolute == 0 {
+		return ratio
+	}
+	rate := min((float64(baseline.X)+0.25)/(float64(baseline.N)+1), 1-m.Absolute-1e-6)
+	worse := rate + m.Absolute
+	return ratio * (worse * (1 - rate) / ((1 - worse) * rate))
+}
+
+// threshold is the difference of rates beyond which the margin is exceeded, NaN
+// where the margin is one of odds and has no such number.
+func (m Margin) threshold() float64 {
+	if m.OddsRatio != 0 && m.OddsRatio != 1 {
+		return math.NaN()
+	}
+	return m.Absolute
+}
+
+// coarsen halves the lattice. The same map is applied to the score and to its
+// law, so the test stays exact.
+func (t *SequentialTest) coarsen() {
+	t.paths, t.scores = t.paths.halved(), t.scores.halved()
+	t.score, t.top = t.score>>1, t.top>>1
+	t.meanStep /= 2
+	t.halvings++
+}
+
+// lookWeight is the weight of a failure at the look after so many.
+func lookWeight(looks, halvings int64) int64 {
+	return max(1, (16-looks%4)>>min(halvings, 8))
+}
+
+// meanWeight is the mean of a cycle of weights.
+func meanWeight(halvings int64) float64 {
+	sum := int64(0)
+	for i := range int64(4) {
+		sum += lookWeight(i, halvings)
+	}
+	return float64(float64(sum) / 4)
+}
+
+// Totals returns the number of looks, the information and the error used so
+// far, and the counts of both arms over all blocks.
+func (t SequentialTest) Totals() (looks int64, information, used float64, candidate, baseline Proportion) {
+	return t.totals()
+}
+
+func (t SequentialTest) totals() (looks int64, information, used float64, candidate, baseline Proportion) {
+	for _, s := range t.strata {
+		information += weight(s.candidate.N, s.baseline.N)
+		candidate = Proportion{X: candidate.X + s.candidate.X, N: candidate.N + s.candidate.N}
+		baseline = Proportion{X: baseline.X + s.baseline.X, N: baseline.N + s.baseline.N}
+	}
+	return t.looks, information, t.used, candidate, baseline
+}
+
+// Reachable reports whether at some look so far an outcome could have reached
+// the boundary. Until then the test can neither accuse nor clear anybody.
+func (t SequentialTest) Reachable() bool { return t.reachable }

@@ -1,0 +1,94 @@
+package stats
+
+import "sort"
+
+// table is a sorted map from integers to tallies that is a value: adding
+// returns a new table, which shares all chunks but one with the old one. So a
+// copied Summary never sees what is added to the other, and adding costs a
+// chunk, not the whole.
+type table[V tally[V]] struct {
+	chunks [][]cell[V]
+	size   int
+}
+
+type cell[V any] struct {
+	key   uint64
+	value V
+}
+
+type tally[V any] interface{ plus(V) V }
+
+// chunkLimit balances copying a chunk against copying the list of chunks for
+// tables of about a thousand cells.
+const chunkLimit = 48
+
+// add returns the table with v added to what the key has.
+func (t table[V]) add(key uint64, v V) table[V] {
+	if t.size == 0 {
+		return table[V]{chunks: [][]cell[V]{{{key, v}}}, size: 1}
+	}
+	at := sort.Search(len(t.chunks), func(i int) bool {
+		return t.chunks[i][len(t.chunks[i])-1].key >= key
+	})
+	if at == len(t.chunks) {
+		at--
+	}
+	old := t.chunks[at]
+	i := sort.Search(len(old), func(i int) bool { return old[i].key >= key })
+	if i < len(old) && old[i].key == key {
+		chunk := append([]cell[V](nil), old...)
+		chunk[i].value = chunk[i].value.plus(v)
+		chunks := append([][]cell[V](nil), t.chunks...)
+		chunks[at] = chunk
+		return table[V]{chunks: chunks, size: t.size}
+	}
+	chunk := make([]cell[V], 0, len(old)+1)
+	chunk = append(chunk, old[:i]...)
+	chunk = append(chunk, cell[V]{key, v})
+	chunk = append(chunk, old[i:]...)
+	chunks := make([][]cell[V], 0, len(t.chunks)+1)
+	chunks = append(chunks, t.chunks[:at]...)
+	if half := len(chunk) / 2; len(chunk) > chunkLimit {
+		chunks = append(chunks, chunk[:half:half], chunk[half:])
+	} else {
+		chunks = append(chunks, chunk)
+	}
+	return table[V]{chunks: append(chunks, t.chunks[at+1:]...), size: t.size + 1}
+}
+
+// cells returns all cells in ascending order of keys, in a slice of its own.
+func (t table[V]) cells() []cell[V] {
+	all := make([]cell[V], 0, t.size)
+	for _, chunk := range t.chunks {
+		all = append(all, chunk...)
+	}
+	return all
+}
+
+// tableOf returns a table of cells in ascending order of distinct keys.
+func tableOf[V tally[V]](cells []cell[V]) table[V] {
+	t := table[V]{size: len(cells)}
+	for len(cells) > 0 {
+		n := min(len(cells), chunkLimit)
+		t.chunks = append(t.chunks, append([]cell[V](nil), cells[:n]...))
+		cells = cells[n:]
+	}
+	return t
+}
+
+// combine returns the union of two ascending lists, adding what has one key.
+func combine[V tally[V]](a, b []cell[V]) []cell[V] {
+	all := make([]cell[V], 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		switch {
+		case a[0].key < b[0].key:
+			all, a = append(all, a[0]), a[1:]
+		case a[0].key > b[0].key:
+			all, b = append(all, b[0]), b[1:]
+		default:
+			all = append(all, cell[V]{a[0].key, a[0].value.plus(b[0].value)})
+			a, b = a[1:], b[1:]
+		}
+	}
+	return append(append(all, a...), b...)
+}

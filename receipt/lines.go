@@ -1,0 +1,107 @@
+package receipt
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// A batch is what is read before it is verified on all processors.
+const (
+	batchLines = 512
+	batchBytes = 4 << 20
+)
+
+// exportLine is a receipt's line and what verifying it alone shows.
+type exportLine struct {
+	start, end int // in the batch
+
+	ok        bool // of the right form
+	index     int64
+	receipt   Receipt
+	parseErr  error
+	verifyErr error
+}
+
+func (v *exportVerifier) readReceipts(progress func(done int64)) {
+	var text []byte
+	lines := make([]exportLine, 0, batchLines)
+	for more := true; more; {
+		text, lines = text[:0], lines[:0]
+		for more && len(lines) < batchLines && len(text) < batchBytes {
+			var line []byte
+			if line, more = v.readLine(); !more {
+				break
+			}
+			if !bytes.HasPrefix(line, []byte(lineIndex)) {
+				v.last, more = bytes.Clone(line), false
+				break
+			}
+			start := len(text)
+			text = append(text, line...)
+			lines = append(lines, exportLine{start: start, end: len(text)})
+		}
+		verifyLines(text, lines, v.keys)
+		for i := range lines {
+			v.take(&lines[i])
+		}
+		if progress != nil && len(lines) > 0 {
+			progress(v.Receipts)
+		}
+	}
+}
+
+// verifyLines fills in lines. Each is verified alone, so in any order.
+func verifyLines(text []byte, lines []exportLine, keys Keys) {
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(lines)) {
+		workers.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(lines)); i = next.Add(1) - 1 {
+				lines[i].verify(text[lines[i].start:lines[i].end], keys)
+			}
+		})
+	}
+	workers.Wait()
+}
+
+func (l *exportLine) verify(line []byte, keys Keys) {
+	rest, ok1 := bytes.CutPrefix(line, []byte(lineIndex))
+	rest, ok2 := bytes.CutSuffix(rest, []byte("}"))
+	number, raw, ok3 := bytes.Cut(rest, []byte(lineReceipt))
+	index, ok4 := parseSize(string(number))
+	if l.ok = ok1 && ok2 && ok3 && ok4; !l.ok {
+		return
+	}
+	l.index = index
+	var pae []byte
+	if l.receipt, pae, l.parseErr = parse(raw); l.parseErr == nil {
+		l.verifyErr = verify(l.receipt, pae, keys)
+	}
+}
+
+// recentWindow is how many event ids in a row are surely compared with one
+// another. All of a long log would not fit in memory; a repetition farther
+// apart shows only to who keeps an index by event id.
+const recentWindow = 1 << 20
+
+// recentIDs remembers the last recentWindow event ids and up to as many before
+// them, by a 64-bit fingerprint: 1 wrong alarm in ten million exports.
+type recentIDs struct {
+	young, old map[uint64]struct{}
+}
+
+func (s *recentIDs) again(eventID string) bool {
+	sum := sha256.Sum256([]byte(eventID))
+	id := binary.BigEndian.Uint64(sum[:])
+	_, young := s.young[id]
+	_, old := s.old[id]
+	if s.young == nil || len(s.young) >= recentWindow {
+		s.young, s.old = map[uint64]struct{}{}, s.young
+	}
+	s.young[id] = struct{}{}
+	return young || old
+}
