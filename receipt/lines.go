@@ -89,7 +89,8 @@ func (l *exportLine) verify(line []byte, keys Keys) {
 const recentWindow = 1 << 20
 
 // recentIDs remembers the last recentWindow event ids and up to as many before
-// them, by a 64-bit fingerprint: 1 wrong alarm in ten million exports.
+// them, by a 64-bit fingerprint: it raises a false alarm in fewer than one of
+// ten million exports of a million receipts.
 type recentIDs struct {
 	young, old map[uint64]struct{}
 }

@@ -49,13 +49,37 @@ func NewCheckpointPublicKey(vkey string) (PublicKey, error) {
 // the evidence, which shows only that the evidence agrees with itself, and the
 // report says so.
 type Trust struct {
-	Receipt    KeySet       // keys that may sign receipts
-	Checkpoint []string     // verifier keys that may sign checkpoints
-	Heads      []Checkpoint // heads of logs saved earlier, which a log must continue
+	Receipt    KeySet   // keys that may sign receipts
+	Checkpoint []string // verifier keys that may sign checkpoints
+	// CheckpointKeys may sign the checkpoints of any log, whatever its origin: a server has one for the logs of all its orgs.
+	CheckpointKeys []ed25519.PublicKey
+	Heads          []Checkpoint // heads of logs saved earlier, which a log must continue
 }
 
 // Pinned reports whether t names any key.
-func (t Trust) Pinned() bool { return len(t.Receipt) > 0 || len(t.Checkpoint) > 0 }
+func (t Trust) Pinned() bool { return len(t.Receipt) > 0 || t.checkpoints() }
+
+func (t Trust) checkpoints() bool { return len(t.Checkpoint) > 0 || len(t.CheckpointKeys) > 0 }
+
+// anyOrigin finds, besides the verifier keys of a list, those that its keys
+// have under whatever name a note is signed with.
+type anyOrigin struct {
+	note.Verifiers
+	keys []ed25519.PublicKey
+}
+
+func (a anyOrigin) Verifier(name string, hash uint32) (note.Verifier, error) {
+	v, err := a.Verifiers.Verifier(name, hash)
+	if err == nil {
+		return v, nil
+	}
+	for _, pub := range a.keys {
+		if k := newNoteKey(name, pub); k.hash == hash && validOrigin(name) {
+			return k, nil
+		}
+	}
+	return nil, err
+}
 
 // verifiers admits the checkpoint keys and refuses one that is also a receipt
 // key: one signature could then be offered for the other.
@@ -79,7 +103,15 @@ func (t Trust) verifiers() (note.Verifiers, error) {
 		}
 		seen[vkey] = true
 	}
-	return note.VerifierList(list...), nil
+	for _, pub := range t.CheckpointKeys {
+		if err := AdmitKey(pub); err != nil {
+			return nil, err
+		}
+		if _, ok := t.Receipt[KeyID(pub)]; ok {
+			return nil, fmt.Errorf("the key %s is given for receipts and for checkpoints", KeyID(pub))
+		}
+	}
+	return anyOrigin{note.VerifierList(list...), t.CheckpointKeys}, nil
 }
 
 func vkeyPublic(vkey string) (ed25519.PublicKey, error) {
@@ -93,7 +125,7 @@ func vkeyPublic(vkey string) (ed25519.PublicKey, error) {
 // ParsePublicKeys reads public keys in any of the forms in which they are
 // handed over: lines that each hold a receipt key in hex or base64 or a
 // checkpoint key as verifier key, with blank lines and # comments; or the JSON
-// of the key endpoint, one object or {"keys": […]}. All keys are admitted. It
+// of the key endpoint, one object, {"keys": […]} or {"items": […]}. All keys are admitted. It
 // is an error if there is none.
 func ParsePublicKeys(data []byte) (Trust, error) {
 	t := Trust{Receipt: KeySet{}}
@@ -155,12 +187,16 @@ func (t *Trust) addReceiptKey(pub ed25519.PublicKey) error {
 
 func (t *Trust) addJSON(data []byte) error {
 	var list struct {
-		Keys []PublicKey `json:"keys"`
+		Keys  []PublicKey `json:"keys"`
+		Items []PublicKey `json:"items"` // as the endpoint lists them
 		PublicKey
 	}
 	// Other members are passed over: the endpoint may say more about a key.
 	if err := json.Unmarshal(data, &list); err != nil {
 		return fmt.Errorf("not the JSON of a key endpoint: %w", err)
+	}
+	if list.Keys == nil {
+		list.Keys = list.Items
 	}
 	if list.Keys == nil {
 		list.Keys = []PublicKey{list.PublicKey}
@@ -190,6 +226,10 @@ func (t *Trust) add(k PublicKey) error {
 	case PurposeReceipt:
 		return t.addReceiptKey(pub)
 	case PurposeCheckpoint:
+		if k.VKey == "" {
+			t.CheckpointKeys = append(t.CheckpointKeys, pub)
+			return AdmitKey(pub)
+		}
 		inVKey, err := vkeyPublic(k.VKey)
 		if err != nil {
 			return fmt.Errorf("vkey: %w", err)

@@ -50,7 +50,6 @@ func TestParsePublicKeys(t *testing.T) {
 		{"wrong key id", strings.Replace(toJSON(ra), ra.KeyID[:8], "00000000", 1), -1, 0},
 		{"wrong algorithm", strings.Replace(toJSON(ra), `"ed25519"`, `"rsa"`, 1), -1, 0},
 		{"wrong purpose", strings.Replace(toJSON(ra), `"receipt"`, `"export"`, 1), -1, 0},
-		{"checkpoint without vkey", strings.Replace(toJSON(ra), `"receipt"`, `"checkpoint"`, 1), -1, 0},
 		{"vkey of another key", toJSON(PublicKey{Purpose: PurposeCheckpoint, PublicKey: ra.PublicKey, VKey: vkey}), -1, 0},
 		{"duplicate member", `{"purpose":"receipt",` + toJSON(ra)[1:], -1, 0},
 	} {
@@ -63,6 +62,43 @@ func TestParsePublicKeys(t *testing.T) {
 		}
 		if err != nil || len(trust.Receipt) != c.receipts || len(trust.Checkpoint) != c.checkpoints {
 			t.Errorf("%s: %+v, %v", c.name, trust, err)
+		}
+	}
+}
+
+// TestCheckpointKeyOfAnyOrigin: the key endpoint lists a server's checkpoint
+// key once, and it verifies the logs of all its orgs.
+func TestCheckpointKeyOfAnyOrigin(t *testing.T) {
+	pub, priv, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := `{"items":[{"key_id":"` + KeyID(pub) + `","purpose":"checkpoint","algorithm":"ed25519","public_key":"` + base64.StdEncoding.EncodeToString(pub) + `"}]}`
+	trust, err := ParsePublicKeys([]byte(list))
+	if err != nil || !trust.Pinned() || len(trust.CheckpointKeys) != 1 {
+		t.Fatalf("%+v, %v", trust, err)
+	}
+	head := ExportHead{Org: "default"}
+	for _, origin := range []string{"prova/one", "prova/two"} {
+		signer, _, err := NoteKeys(origin, priv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := SignCheckpoint(Checkpoint{Origin: origin, Root: head.Tree.Root()}, signer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for found, want := range map[string]string{text: OK, strings.Replace(text, "— "+origin, "— prova/six", 1): Failed} {
+			var b strings.Builder
+			if err := NewExportWriter(&b, head).Close(found); err != nil {
+				t.Fatal(err)
+			}
+			report := VerifyExport(strings.NewReader(b.String()), trust, nil)
+			for _, c := range report.Checks {
+				if c.Check == CheckCheckpoint && c.Status != want {
+					t.Errorf("%s: %+v, want %s", origin, c, want)
+				}
+			}
 		}
 	}
 }

@@ -130,7 +130,7 @@ func (v *exportVerifier) chooseKeys(inFile Trust) {
 		v.add(Check{Check: CheckTrust, Status: Failed, Detail: err.Error()})
 		verifiers = note.VerifierList()
 	}
-	v.keys, v.verifiers, v.anyNote = trust.Receipt, verifiers, len(trust.Checkpoint) > 0
+	v.keys, v.verifiers, v.anyNote = trust.Receipt, verifiers, trust.checkpoints()
 	v.settle(CheckTrust, "%s", detail)
 }
 

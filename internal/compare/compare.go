@@ -111,7 +111,10 @@ func (q Question) gate(g api.Gate, t *Tested) api.GateResult {
 	} else {
 		r.Null, r.OneLook, r.Difference, r.Ledger = NullSameRate, f.oneLook, t.Difference, &t.Ledger
 	}
-	r.Hides = hides(g, r.Difference)
+	// The interval of the exact test ends at the totals, so with few failures it would hide harm: the ordinary one does not.
+	if r.Hides = hides(g, f.oneLook); r.Hides == nil {
+		r.Hides = hides(g, r.Difference)
+	}
 	switch {
 	case g.Statistic == api.StatisticRate && !f.boolean:
 		r.Verdict = api.Insufficient

@@ -253,4 +253,3 @@ func TestIntervalFailures(t *testing.T) {
 		}
 	}
 }
-

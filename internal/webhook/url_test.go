@@ -6,17 +6,40 @@ import (
 	"testing"
 )
 
-func TestCheckURL(t *testing.T) {
-	public := New(Options{})
-	local := New(Options{AllowLoopback: true})
-	inside := New(Options{AllowCIDRs: []netip.Prefix{
+// urlCase is a URL and a part of the error that the sender has for it; empty for none.
+type urlCase struct {
+	sender *Sender
+	url    string
+	want   string
+}
+
+const ok = ""
+
+// The servers: one that faces the internet, one on loopback, one inside a network.
+var (
+	public = New(Options{})
+	local  = New(Options{AllowLoopback: true})
+	inside = New(Options{AllowCIDRs: []netip.Prefix{
 		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8"), netip.MustParsePrefix("9.9.9.9/32")}})
-	const ok = ""
-	for _, c := range []struct {
-		sender *Sender
-		url    string
-		want   string // part of the error; empty for none
-	}{
+)
+
+func checkURLs(t *testing.T, cases []urlCase) {
+	t.Helper()
+	for _, c := range cases {
+		err := c.sender.CheckURL(c.url)
+		switch {
+		case c.want == ok && err != nil:
+			t.Errorf("%q is refused: %v", c.url, err)
+		case c.want != ok && err == nil:
+			t.Errorf("%q is not refused", c.url)
+		case c.want != ok && !strings.Contains(err.Error(), c.want):
+			t.Errorf("%q: got %q, want it to say %q", c.url, err, c.want)
+		}
+	}
+}
+
+func TestCheckURLAccepts(t *testing.T) {
+	checkURLs(t, []urlCase{
 		{public, "https://cd.example.com/hooks/prova?env=prod&x=%20", ok},
 		{public, "https://cd.example.com", ok},
 		{public, "https://cd.example.com.:8443/", ok},
@@ -29,8 +52,11 @@ func TestCheckURL(t *testing.T) {
 		{public, "https://8.8.8.8/", ok},
 		{public, "https://[2606:4700:4700::1111]:8443/x", ok},
 		{public, "https://cd.example.com/" + strings.Repeat("a", maxURL-23), ok},
+	})
+}
 
-		// The form.
+func TestCheckURLForm(t *testing.T) {
+	checkURLs(t, []urlCase{
 		{public, "https://cd.example.com/" + strings.Repeat("a", maxURL-22), "longer than 2048"},
 		{public, "", "must begin with https"},
 		{public, "cd.example.com/hook", "must begin with https"},
@@ -69,8 +95,11 @@ func TestCheckURL(t *testing.T) {
 		{public, "https://*.example.com/", "DNS name in ASCII"},
 		{public, "https://" + strings.Repeat("a", 64) + ".example/", "DNS name in ASCII"},
 		{public, "https://" + strings.Repeat("a.", 130) + "example/", "longer than 253"},
+	})
+}
 
-		// Addresses in disguise.
+func TestCheckURLDisguises(t *testing.T) {
+	checkURLs(t, []urlCase{
 		{public, "https://127.1/", "unusual spelling"},
 		{public, "https://0x7f.1/", "unusual spelling"},
 		{public, "https://2130706433/", "unusual spelling"},
@@ -89,8 +118,11 @@ func TestCheckURL(t *testing.T) {
 		{public, "https://①②⑦.⓪.⓪.①/", "DNS name in ASCII"},
 		{local, "http://127.1/", "unusual spelling"},
 		{local, "http://2130706433:8080/", "unusual spelling"},
+	})
+}
 
-		// Closed addresses.
+func TestCheckURLClosed(t *testing.T) {
+	checkURLs(t, []urlCase{
 		{public, "https://127.0.0.1/", "--webhook-allow-cidr 127.0.0.1/32"},
 		{public, "https://10.1.2.3/", "--webhook-allow-cidr 10.1.2.3/32"},
 		{public, "https://169.254.169.254/latest/meta-data/", "metadata"},
@@ -108,8 +140,11 @@ func TestCheckURL(t *testing.T) {
 		{public, "https://x.localhost/", "--webhook-allow-cidr 127.0.0.0/8"},
 		{public, "http://localhost/", "--webhook-allow-cidr 127.0.0.0/8"},
 		{inside, "https://192.168.0.1/", "private"},
+	})
+}
 
-		// Plain http.
+func TestCheckURLPlainHTTP(t *testing.T) {
+	checkURLs(t, []urlCase{
 		{public, "http://cd.example.com/", "plain http"},
 		{public, "http://8.8.8.8/", "--webhook-allow-cidr 8.8.8.8/32"},
 		{inside, "http://9.9.9.9/", ok},
@@ -131,17 +166,7 @@ func TestCheckURL(t *testing.T) {
 		{local, "http://cd.example.com/", "plain http"},
 		{local, "http://10.0.0.1/", "private"},
 		{local, "http://0.0.0.0:9000/", "unspecified"},
-	} {
-		err := c.sender.CheckURL(c.url)
-		switch {
-		case c.want == ok && err != nil:
-			t.Errorf("%q is refused: %v", c.url, err)
-		case c.want != ok && err == nil:
-			t.Errorf("%q is not refused", c.url)
-		case c.want != ok && !strings.Contains(err.Error(), c.want):
-			t.Errorf("%q: got %q, want it to say %q", c.url, err, c.want)
-		}
-	}
+	})
 }
 
 func TestCheckURLDoesNotRepeatSecrets(t *testing.T) {
