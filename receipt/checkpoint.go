@@ -43,14 +43,7 @@ func NoteKeys(origin string, priv crypto.Signer) (signer note.Signer, vkey strin
 	if !ok {
 		return nil, "", fmt.Errorf("checkpoints are signed with Ed25519, and this key is a %T", priv.Public())
 	}
-	if !validOrigin(origin) {
-		return nil, "", checkpointError("origin %s is empty or holds a space or a plus", quote(origin))
-	}
-	if err := AdmitKey(pub); err != nil {
-		return nil, "", err
-	}
-	vkey, err = note.NewEd25519VerifierKey(origin, pub)
-	if err != nil {
+	if vkey, err = VerifierKey(origin, pub); err != nil {
 		return nil, "", err
 	}
 	return noteSigner{newNoteKey(origin, pub), priv}, vkey, nil
@@ -215,4 +208,15 @@ func signatureLines(text string) []string {
 // validOrigin applies the rule for names of keys, since the two are the same.
 func validOrigin(s string) bool {
 	return s != "" && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsSpace) && !strings.Contains(s, "+")
+}
+
+// VerifierKey is the verifier key of a checkpoint key for the log of a name.
+func VerifierKey(origin string, pub ed25519.PublicKey) (string, error) {
+	if !validOrigin(origin) {
+		return "", checkpointError("origin %s is empty or holds a space or a plus", quote(origin))
+	}
+	if err := AdmitKey(pub); err != nil {
+		return "", err
+	}
+	return note.NewEd25519VerifierKey(origin, pub)
 }

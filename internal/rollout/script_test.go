@@ -11,10 +11,17 @@ import (
 	"github.com/cobound/prova/internal/rollout"
 )
 
+// fataler is a test, or one run of a property.
+type fataler interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // play is a rollout with the log that it is fed from: what ingest and the
 // authority do around the pure core, and nothing else.
 type play struct {
-	t      testing.TB
+	t      fataler
 	r      rollout.Rollout
 	index  int64
 	epoch  int64
@@ -24,7 +31,7 @@ type play struct {
 	last   rollout.Decision
 }
 
-func newPlay(t testing.TB, request api.CreateRollout, seen ...string) *play {
+func newPlay(t fataler, request api.CreateRollout, seen ...string) *play {
 	t.Helper()
 	if len(request.Gates) == 0 && len(seen) == 0 {
 		seen = []string{"success"}
@@ -42,14 +49,22 @@ func newPlay(t testing.TB, request api.CreateRollout, seen ...string) *play {
 
 // run records one run. success is "1", "0" or "-" for a run that lacks the metric.
 func (p *play) run(side rollout.Side, success string) {
-	metrics := map[string]api.Metric{}
-	if success != "-" {
-		v, err := strconv.ParseFloat(success, 64)
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		metrics["success"] = api.Number(v)
+	if success == "-" {
+		p.record(side, map[string]api.Metric{})
+		return
 	}
+	v, err := strconv.ParseFloat(success, 64)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.metric(side, "success", v)
+}
+
+func (p *play) metric(side rollout.Side, name string, v float64) {
+	p.record(side, map[string]api.Metric{name: api.Number(v)})
+}
+
+func (p *play) record(side rollout.Side, metrics map[string]api.Metric) {
 	s := &p.strata[len(p.strata)-1]
 	cohort := &s.Baseline
 	if side == rollout.Candidate {

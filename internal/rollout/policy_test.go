@@ -1,0 +1,190 @@
+package rollout_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/internal/rollout"
+)
+
+func ptr[T any](v T) *T { return &v }
+
+func gates(t *testing.T, texts ...string) []api.Gate {
+	t.Helper()
+	var out []api.Gate
+	for _, text := range texts {
+		g, err := api.ParseGate(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, g)
+	}
+	return out
+}
+
+func TestPolicyFillsIn(t *testing.T) {
+	p, errs := rollout.NewPolicy(api.CreateRollout{}, []string{"latency_ms", "success", "stars"})
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	if p.Mode != api.ModeShadow || !slices.Equal(p.Steps, []int{5, 25, 50, 100}) || p.MinRuns != 30 || p.FirstLook != 30 || p.Confidence != 0.95 ||
+		p.ErrorBudget != 0.05 || p.Guarantee != api.GuaranteeRollout {
+		t.Errorf("%+v", p)
+	}
+	if len(p.Gates) != 2 || p.Gates[0].String() != "success:rate:better=higher:on=rollback" || p.Gates[1].String() != "latency_ms:p95:better=lower:on=warn" {
+		t.Errorf("gates %v", p.Gates)
+	}
+	if v := rollout.Planned(p); v != 66 {
+		t.Errorf("planned information %v, want 30·(0.95+0.75+0.5) = 66", v)
+	}
+	if p, _ := rollout.NewPolicy(api.CreateRollout{MinRuns: ptr(int64(200))}, nil); p.FirstLook != 30 {
+		t.Errorf("first look %d", p.FirstLook)
+	}
+	if p, _ := rollout.NewPolicy(api.CreateRollout{}, []string{"error", "flagged"}); p.Gates[0].Metric != "error" || p.Gates[1].On != api.OnWarn {
+		t.Errorf("the first known rate that is reported rolls back: %v", p.Gates)
+	}
+}
+
+func TestPolicyRefuses(t *testing.T) {
+	for pointer, requests := range map[string][]api.CreateRollout{
+		"/steps": {{Steps: []int{5}}, {Steps: []int{5, 50}}, {Steps: []int{0, 100}}, {Steps: []int{50, 25, 100}}, {Steps: []int{50, 50, 100}},
+			{Steps: []int{-5, 100}}, {Steps: []int{100}}, {Steps: []int{5, 101}}},
+		"/min_runs":       {{MinRuns: ptr(int64(0))}, {MinRuns: ptr(int64(-1))}, {MinRuns: ptr(int64(1_000_001))}},
+		"/first_look":     {{FirstLook: ptr(int64(0))}, {FirstLook: ptr(int64(31))}},
+		"/confidence":     {{Confidence: ptr(0.0)}, {Confidence: ptr(1.0)}, {Confidence: ptr(95.0)}},
+		"/error_budget":   {{ErrorBudget: ptr(0.0)}, {ErrorBudget: ptr(0.6)}, {ErrorBudget: ptr(-1.0)}},
+		"/gates":          {{Gates: gates(t, "success:on=warn")}},
+		"/gates/1":        {{Gates: gates(t, "success", "success:on=hold")}},
+		"/gates/0/pair":   {{Gates: gates(t, "success:pair=probe")}},
+		"/mode":           {{Mode: "live"}},
+		"/guarantee":      {{Guarantee: "none"}},
+		"/promote_on":     {{PromoteOn: "non_inferior"}},
+		"/promote_margin": {{PromoteMargin: ptr(0.05)}},
+		"/baseline":       {{Baseline: "auto"}},
+		"/srm":            {{SRM: "hold"}},
+		"/pairwise":       {{Pairwise: map[string]any{"min_pairs": 5}}},
+		// The guarantee over the rollout is for rates; a mean may warn, or decide under guarantee look.
+		"/gates/0/statistic": {{Gates: gates(t, "latency_ms:p95")}, {Gates: gates(t, "cost_usd:on=hold")}},
+	} {
+		for _, r := range requests {
+			_, errs := rollout.NewPolicy(r, []string{"success"})
+			if !slices.ContainsFunc(errs, func(e api.FieldError) bool { return e.Pointer == pointer && e.Detail != "" }) {
+				t.Errorf("%s: %+v gave %v", pointer, r, errs)
+			}
+		}
+	}
+	if _, errs := rollout.NewPolicy(api.CreateRollout{}, []string{"stars", "mood"}); len(errs) != 2 || !strings.Contains(errs[0].Detail, "mood, stars") {
+		t.Errorf("no known rate: %v", errs)
+	}
+	if _, errs := rollout.NewPolicy(api.CreateRollout{Guarantee: api.GuaranteeLook, Gates: gates(t, "latency_ms:p95:margin=10%", "cost_usd")}, nil); len(errs) > 0 {
+		t.Errorf("guarantee look takes every statistic: %v", errs)
+	}
+}
+
+func TestPlan(t *testing.T) {
+	p, _ := rollout.NewPolicy(api.CreateRollout{}, []string{"success"})
+	plan := rollout.PlanOf(p, rollout.Traffic{RunsPerHour: 600, FailureRate: 0.1, Runs: 1000})
+	if plan.Runs != 90 || len(plan.Step) != 4 || plan.Step[0].BaselineRuns != 570 || *plan.Step[0].ExpectedSeconds != 3600 || plan.Step[3].MinRuns != 0 {
+		t.Errorf("%+v", plan)
+	}
+	// 9 failures of 30 against 57 of 570 is the smallest that is rolled back: boundary 129, scores 16·8 = 128 and 16·9 = 144.
+	if !strings.Contains(plan.Text, "9 or more failures in the first 30 candidate runs") {
+		t.Error(plan.Text)
+	}
+	never := rollout.PlanOf(p, rollout.Traffic{FailureRate: 1, Runs: 1000})
+	if !strings.Contains(never.Text, "no count of failures in the first 30") || never.Step[0].ExpectedSeconds != nil {
+		t.Error(never.Text)
+	}
+}
+
+func TestBlocks(t *testing.T) {
+	p, _ := rollout.NewPolicy(api.CreateRollout{MinRuns: ptr(int64(5)), Steps: []int{50, 100}}, []string{"success"})
+	b := rollout.FirstBlock(p, 1, 10)
+	for i := range int64(5) {
+		if b.AddRun(rollout.Candidate, 10+2*i, nil); b.Full() {
+			t.Fatal("full without baseline runs")
+		}
+		b.AddRun(rollout.Baseline, 11+2*i, nil)
+	}
+	if !b.Full() || b.LastIndex != 19 {
+		t.Fatalf("5 and 5 runs fill a block: %+v", b)
+	}
+	// The plan's information is 5·0.5 = 2.5, reached: from here on a block needs 1 % more of it.
+	next := b.Next(true, 1, 20)
+	if next.Number != 2 || next.Before.Candidate != 5 || next.Before.Information() != 2.5 {
+		t.Fatalf("%+v", next)
+	}
+	next.Before = rollout.Totals{Candidate: 5000, Baseline: 5000}
+	for i := range int64(49) {
+		next.AddRun(rollout.Candidate, i, nil)
+		next.AddRun(rollout.Baseline, i, nil)
+	}
+	if next.Full() {
+		t.Error("49 pairs are less than 1 % of 5,000")
+	}
+	next.AddRun(rollout.Candidate, 99, nil)
+	next.AddRun(rollout.Baseline, 99, nil)
+	if !next.Full() {
+		t.Error("50 pairs are 1 % of 5,000")
+	}
+	// A new epoch keeps the information and counts its own runs.
+	if e := next.Next(true, 2, 100); e.Before.Candidate != 0 || e.Before.Information() != 2525 || e.Number != 3 {
+		t.Errorf("%+v", e)
+	}
+	if e := next.Next(false, 2, 100); e.Before.Information() != 2500 || e.Number != 2 || e.Candidate != 0 {
+		t.Errorf("a dropped block adds nothing: %+v", e)
+	}
+}
+
+func TestMarginsAndDirections(t *testing.T) {
+	// error: lower is better, so failures are the ones.
+	for gate, want := range map[string]api.Action{
+		"error":               api.Rollback,
+		"error:margin=0.30":   api.Promote,
+		"error:margin=0.05":   api.Rollback,
+		"error:margin=500%":   api.Promote,
+		"error:margin=5%":     api.Rollback,
+		"error:better=higher": api.Hold, // against 90 % failures even 30 of 30 would not be a regression
+	} {
+		p := newPlay(t, api.CreateRollout{Mode: api.ModeCanary, Gates: gates(t, gate)})
+		for i := range 30 {
+			for j := range 19 {
+				p.metric(rollout.Baseline, "error", boolean((19*i+j)%10 == 0))
+			}
+			p.metric(rollout.Candidate, "error", boolean(i%2 == 0))
+		}
+		if d := p.tick(); d.Decision != want {
+			t.Errorf("%s: %s, want %s: %s", gate, d.Decision, want, d.Reason.Text)
+		}
+	}
+}
+
+func boolean(v bool) float64 {
+	if v {
+		return 1
+	}
+	return 0
+}
+
+// TestOutcomes: metrics that become known later count in the block of their own log index.
+func TestOutcomes(t *testing.T) {
+	p := newPlay(t, api.CreateRollout{Mode: api.ModeCanary, MinRuns: ptr(int64(5)), Steps: []int{50, 100}})
+	for range 5 {
+		p.run(rollout.Candidate, "-")
+		p.run(rollout.Baseline, "-")
+	}
+	for i := range 12 {
+		side, value := rollout.Candidate, 1.0
+		if i%2 == 0 {
+			side = rollout.Baseline
+		}
+		metrics := map[string]api.Metric{"success": api.Number(value)}
+		p.block.AddOutcome(side, p.index, metrics)
+		p.index++
+	}
+	if m := p.block.Metrics["success"]; m.Candidate.N != 6 || m.Baseline.Ones != 6 || p.block.Candidate != 0 {
+		t.Errorf("%+v", p.block)
+	}
+}

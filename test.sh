@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Runs every test with the race detector on. As root on Debian it first
+# installs what it lacks; elsewhere it says what to install.
+#
+#   ./test.sh              everything
+#   ./test.sh ./receipt    some packages
+set -euo pipefail
+cd "$(dirname "$0")"
+
+say() { printf '\n== %s\n' "$*"; }
+
+# Programs that the tests run for real, and the Debian packages that hold them.
+missing=()
+need() { command -v "$1" >/dev/null 2>&1 || missing+=("$2"); }
+need gcc gcc
+need jq jq
+need curl curl
+need openssl openssl
+need ip iproute2
+need unshare util-linux
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
+[ -e /usr/include/stdlib.h ] || missing+=(libc6-dev)
+
+if [ "${#missing[@]}" -gt 0 ]; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    say "Installing ${missing[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  else
+    echo "These are missing: ${missing[*]}" >&2
+    echo "Install them, on Debian as root with: apt-get install ${missing[*]}" >&2
+    exit 1
+  fi
+fi
+
+say "go vet"
+go vet ./...
+
+if [ "$#" -gt 0 ]; then
+  exec go test -race "$@"
+fi
+
+say "Tests, with the race detector on"
+# A test that runs the built programs, or a database, must run: nothing is skipped for want of them.
+PROVA_REQUIRE_ALL=1 go test -race -timeout 20m ./...
+
+say "staticcheck, golangci-lint, gofumpt"
+go tool -modfile=tools/go.mod staticcheck ./...
+go tool -modfile=tools/go.mod golangci-lint run ./...
+unformatted=$(go tool -modfile=tools/go.mod gofumpt -l .)
+[ -z "$unformatted" ] || { echo "gofumpt would change: $unformatted" >&2; exit 1; }
+
+say "All of it passed"
