@@ -2,10 +2,13 @@ package authority
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
+
+	"golang.org/x/mod/sumdb/note"
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/receipt"
@@ -206,7 +209,7 @@ func (a *Authority) Checkpoint(ctx context.Context, p Principal) (api.Checkpoint
 	if err != nil {
 		return api.Checkpoint{}, err
 	}
-	signer, vkey, err := receipt.NoteKeys(origin, a.CheckpointKey)
+	signer, _, err := receipt.NoteKeys(origin, a.CheckpointKey)
 	if err != nil {
 		return api.Checkpoint{}, &Error{Code: CodeInternal, Detail: "the checkpoint key cannot be used", Cause: err}
 	}
@@ -225,7 +228,7 @@ func (a *Authority) Checkpoint(ctx context.Context, p Principal) (api.Checkpoint
 			return err
 		}
 		text, err := receipt.SignCheckpoint(receipt.Checkpoint{Origin: origin, Size: head.Tree.Size(), Root: head.Tree.Root()}, signer)
-		c = api.Checkpoint{Origin: origin, Size: head.Tree.Size(), RootHash: head.Tree.Root().String(), Note: text, VKey: vkey}
+		c = api.Checkpoint{Origin: origin, Size: head.Tree.Size(), RootHash: head.Tree.Root().String(), Note: text}
 		return err
 	})
 	if err == nil && !fresh {
@@ -234,7 +237,36 @@ func (a *Authority) Checkpoint(ctx context.Context, p Principal) (api.Checkpoint
 			return err
 		})
 	}
+	if err == nil {
+		c.VKey, err = a.verifierKey(ctx, c)
+	}
 	return c, storeError("checkpoint", err)
+}
+
+// verifierKey finds which server's checkpoint key signed a checkpoint.
+func (a *Authority) verifierKey(ctx context.Context, c api.Checkpoint) (string, error) {
+	keys, err := a.Store.SigningKeys(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, k := range keys {
+		pub, err := base64.StdEncoding.DecodeString(k.PublicKey)
+		if err != nil || k.Purpose != receipt.PurposeCheckpoint {
+			continue
+		}
+		vkey, err := receipt.VerifierKey(c.Origin, pub)
+		if err != nil {
+			return "", err
+		}
+		verifier, err := receipt.NewNoteVerifier(vkey)
+		if err != nil {
+			return "", err
+		}
+		if _, err := receipt.OpenCheckpoint(c.Note, note.VerifierList(verifier)); err == nil {
+			return vkey, nil
+		}
+	}
+	return "", fmt.Errorf("no known key signed the checkpoint of size %d", c.Size)
 }
 
 func (a *Authority) origin(ctx context.Context, org string) (string, error) {

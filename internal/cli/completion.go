@@ -92,7 +92,9 @@ func bashCompletion(program string, places []place) string {
 
 func fishCompletion(program string, places []place) string {
 	var b strings.Builder
-	quote := func(s string) string { return "'" + strings.ReplaceAll(strings.ReplaceAll(s, `\`, `\\`), "'", `\'`) + "'" }
+	quote := func(s string) string {
+		return "'" + strings.ReplaceAll(strings.ReplaceAll(s, `\`, `\\`), "'", `\'`) + "'"
+	}
 	for _, p := range places {
 		condition := "__fish_use_subcommand"
 		if len(p.path) > 0 {

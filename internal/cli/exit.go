@@ -78,9 +78,23 @@ func Code(err error) int {
 		return Unreachable
 	}
 	if p, ok := errors.AsType[*api.Problem](err); ok {
-		return statusCode(p.Status)
+		return problemCode(p)
 	}
 	return Usage
+}
+
+// foreignAnswer is the code that the client gives to an answer that is not Prova's.
+const foreignAnswer = "foreign_answer"
+
+// problemCode is the exit code of an answer that is no success. What a
+// stranger answers at the server's address (the page of a proxy whose backend
+// is being restarted) says nothing: the server is not reached.
+func problemCode(p *api.Problem) int {
+	code := statusCode(p.Status)
+	if code == Usage && p.Code() == foreignAnswer {
+		return Unreachable
+	}
+	return code
 }
 
 // unreachable is implemented by the client's error: this package links no network.
@@ -108,8 +122,8 @@ func statusCode(status int) int {
 		return Unreachable // a proxy answered, no server behind it did
 	case Transient(status):
 		return TryLater
-	case status < 400:
-		return BadConfig // a redirect, or another service at this address
+	case status >= 300 && status < 400:
+		return BadConfig // a redirect
 	}
 	return Usage
 }

@@ -18,12 +18,13 @@ type Live struct {
 func NewLive(w io.Writer) *Live { return &Live{w: w} }
 
 // Draw replaces the frame that was drawn before. What does not fit on the
-// screen is cut, because the cursor cannot go back above its top.
+// screen is cut before the last line, because the cursor cannot go back above
+// the top.
 func (l *Live) Draw(frame string) {
 	_, height := Size(l.w)
 	lines := strings.Split(strings.TrimRight(frame, "\n"), "\n")
-	if len(lines) > height-1 {
-		lines = append(lines[:max(height-2, 0)], "…")
+	if most := height - 1; len(lines) > most && most > 2 {
+		lines = append(lines[:most-2], "…", lines[len(lines)-1])
 	}
 	l.write(lines)
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -38,7 +39,8 @@ func Run(ctx context.Context, p Program, env *Env) (code int) {
 		kong.Description(p.Description),
 		kong.Writers(env.Stdout, env.Stderr),
 		kong.Exit(func(int) { panic(helpShown{}) }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
+		kong.Help(help),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(env),
 	)
@@ -58,6 +60,23 @@ func Run(ctx context.Context, p Program, env *Env) (code int) {
 		return usage(env, p, err)
 	}
 	return report(ctx, env, chosen.Run())
+}
+
+// help prints a help text. The small programs are sub-commands of prova, and
+// there the examples have to say so.
+func help(options kong.HelpOptions, ctx *kong.Context) error {
+	if ctx.Model.Name != "prova" {
+		return kong.DefaultHelpPrinter(options, ctx)
+	}
+	stdout := ctx.Stdout
+	defer func() { ctx.Stdout = stdout }()
+	var text bytes.Buffer
+	ctx.Stdout = &text
+	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
+		return err
+	}
+	_, err := strings.NewReplacer("prova-rollout ", "prova rollout ", "prova-eval ", "prova eval ", "prova-verify ", "prova verify ").WriteString(stdout, text.String())
+	return err
 }
 
 // usage says what is wrong with the command line and where help is.

@@ -181,3 +181,5 @@ func TestReceiptsAreServedAsBytes(t *testing.T) {
 		t.Errorf("%s\nholds not\n%s", w.Body, aReceipt)
 	}
 }
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -22,6 +22,14 @@ type migration struct {
 	checksum string
 }
 
+// schemaTable remembers which migrations ran.
+const schemaTable = `CREATE TABLE IF NOT EXISTS schema_migrations (
+  version    {{.Int}}  NOT NULL PRIMARY KEY,
+  name       {{.Text}} NOT NULL,
+  checksum   {{.Text}} NOT NULL,
+  applied_at {{.Int}}  NOT NULL
+){{.Strict}}`
+
 // readMigrations reads the files in their order, which must be 1, 2, 3.
 func readMigrations(files fs.FS) ([]migration, error) {
 	names, err := fs.Glob(files, "*.sql")
@@ -79,10 +87,11 @@ func migrateOne(run *session, d *dialect, all []migration) (done bool, err error
 			return false, err
 		}
 	}
-	err = run.script("create schema_migrations", fmt.Sprintf(`CREATE TABLE IF NOT EXISTS schema_migrations (
-  version %s NOT NULL PRIMARY KEY, name %s NOT NULL, checksum %[2]s NOT NULL, applied_at %[1]s NOT NULL)%s`,
-		d.Int, d.Text, d.Strict))
+	table, err := migration{name: "schema_migrations", text: schemaTable}.render(d)
 	if err != nil {
+		return false, err
+	}
+	if err := run.script("create schema_migrations", table); err != nil {
 		return false, err
 	}
 	applied, err := list(run, "read schema_migrations", "SELECT version, checksum FROM schema_migrations ORDER BY version", nil,

@@ -88,8 +88,8 @@ func openFile(path string, extra url.Values, connections int) (*sql.DB, error) {
 		"_journal_mode": {"WAL"},
 		"_synchronous":  {"FULL"}, // an acknowledged commit survives a power cut
 		"_foreign_keys": {"on"},
-		"_dqs":          {"off"},
-		"_defensive":    {"on"},
+		"_dqs":          {"false"},
+		"_defensive":    {"true"},
 		"_pragma": {
 			"wal_autocheckpoint(16000)",     // pages: many small commits share one copy into the file
 			"journal_size_limit(134217728)", // what a long read let grow shrinks again

@@ -8,13 +8,9 @@ import (
 	"github.com/cobound/prova/internal/cli"
 )
 
-// State is a state in words and in its colour. In shadow mode nothing was done,
-// and it says so.
+// State is a state in words and in its colour.
 func State(r api.Rollout, style cli.Style) string {
 	word := strings.ReplaceAll(string(r.State), "_", " ")
-	if r.Advisory && r.State.Finished() && r.State != api.StateAborted {
-		word += " on paper"
-	}
 	switch r.State {
 	case api.StatePromoted:
 		return style.Bold(style.Green(word))

@@ -143,11 +143,16 @@ func planTable(p api.Plan) *cli.Table {
 	t := &cli.Table{Head: []string{"step", "weight", "candidate runs", "baseline runs", "takes about"},
 		Right: map[int]bool{0: true, 1: true, 2: true, 3: true}}
 	for i, s := range p.Step {
+		weight := strconv.Itoa(s.Weight) + " %"
+		if s.MinRuns == 0 { // reaching the last step is the end
+			t.Add(strconv.Itoa(i+1), weight, "–", "–", "fully promoted")
+			continue
+		}
 		expected := "unknown yet"
 		if s.ExpectedSeconds != nil {
 			expected = cli.About(time.Duration(*s.ExpectedSeconds) * time.Second)
 		}
-		t.Add(strconv.Itoa(i+1), strconv.Itoa(s.Weight)+" %", strconv.FormatInt(s.MinRuns, 10), strconv.FormatInt(s.BaselineRuns, 10), expected)
+		t.Add(strconv.Itoa(i+1), weight, strconv.FormatInt(s.MinRuns, 10), strconv.FormatInt(s.BaselineRuns, 10), expected)
 	}
 	return t
 }

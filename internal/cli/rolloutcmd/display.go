@@ -2,6 +2,7 @@ package rolloutcmd
 
 import (
 	"io"
+	"strings"
 	"time"
 
 	"github.com/cobound/prova/api"
@@ -83,9 +84,12 @@ func (d *liveDisplay) finish(v View) {
 	d.live.Finish(Frame(v, d.style, columns))
 }
 
-func (d *liveDisplay) conclude(code int, text string) { conclude(d.w, d.style, code, text) }
+func (d *liveDisplay) conclude(code int, text string) {
+	columns, _ := cli.Size(d.w)
+	conclude(d.w, d.style, code, "\n"+strings.Join(cli.Wrap(text, columns-1), "\n"))
+}
 
-// conclude writes the last line of a watch for people.
+// conclude writes the last words of a watch for people.
 func conclude(w io.Writer, style cli.Style, code int, text string) {
 	switch code {
 	case cli.Done:

@@ -35,10 +35,10 @@ func Frame(v View, style cli.Style, columns int) string {
 		"  " + figures.State(r, style) + " at " + figures.Weight(r) + "   " + progress(r, style),
 		"",
 	}
-	lines = append(lines, evidence(v, style, columns)...)
 	lines = append(lines, conclusion(v, style, columns)...)
+	lines = append(lines, evidence(v, style, columns)...)
 	if v.Foot != "" {
-		lines = append(lines, "", style.Dim(cli.Plain(v.Foot)))
+		lines = append(lines, "", "  "+style.Dim(cli.Plain(v.Foot)))
 	}
 	for i, line := range lines {
 		lines[i] = strings.TrimRight(cli.Cut(line, columns), " ")
@@ -63,13 +63,10 @@ func progress(r api.Rollout, style cli.Style) string {
 
 // evidence draws the gates: those of the verdict, or of the last decision.
 func evidence(v View, style cli.Style, columns int) []string {
+	lines := []string{""}
 	if v.Verdict != nil {
-		lines := figures.Verdict(*v.Verdict, style, columns-2)
-		for i, line := range lines {
-			lines[i] = "  " + line
-		}
-		if len(lines) > 0 {
-			lines = append(lines, "")
+		for _, line := range figures.Verdict(*v.Verdict, style, columns-2) {
+			lines = append(lines, "  "+line)
 		}
 		return lines
 	}
@@ -77,7 +74,6 @@ func evidence(v View, style cli.Style, columns int) []string {
 	if d == nil || len(d.Gates) == 0 {
 		return nil
 	}
-	var lines []string
 	for _, g := range d.Gates {
 		gate := gateOf(g.Gate)
 		difference := "no difference yet"
@@ -86,7 +82,7 @@ func evidence(v View, style cli.Style, columns int) []string {
 		}
 		lines = append(lines, "  "+style.Bold(figures.Title(gate))+"  "+figures.Word(g.Verdict, style)+"  "+difference)
 	}
-	return append(lines, "")
+	return lines
 }
 
 // conclusion says what was decided last, and why.

@@ -110,6 +110,7 @@ func (c Verify) trust() (receipt.Trust, error) {
 			trust.Receipt[id] = pub
 		}
 		trust.Checkpoint = append(trust.Checkpoint, t.Checkpoint...)
+		trust.CheckpointKeys = append(trust.CheckpointKeys, t.CheckpointKeys...)
 	}
 	for _, name := range c.Head {
 		data, err := os.ReadFile(name)
