@@ -125,17 +125,18 @@ func (a *Authority) create(tx Tx, p Principal, r api.CreateRollout) (stored, boo
 		return *same, false, nil
 	}
 	now := a.now()
-	s, err := a.begin(tx, p, r, policy, now)
+	s, err := a.begin(tx, p, r, policy, request, now)
 	if err != nil {
 		return stored{}, false, err
 	}
-	s.RequestDigest = request
-	s.Plan = rollout.PlanOf(policy, withFailures(traffic, policy))
+	s.Plan = rollout.PlanOf(s.Core.Policy, withFailures(traffic, s.Core.Policy))
 	err = a.declare(tx, p, head, &s, now)
 	return s.stored, true, err
 }
 
+// requestDigest tells requests apart by what they ask for, not by why.
 func requestDigest(r api.CreateRollout) (string, error) {
+	r.AttemptReason, r.Labels = "", nil
 	data, err := json.Marshal(r)
 	if err != nil {
 		return "", err
@@ -181,7 +182,7 @@ type beginning struct {
 
 // begin makes the new rollout's state: the first attempt, a further one after
 // a rollback, or the continuation of one that was aborted.
-func (a *Authority) begin(tx Tx, p Principal, r api.CreateRollout, policy api.Policy, now time.Time) (beginning, error) {
+func (a *Authority) begin(tx Tx, p Principal, r api.CreateRollout, policy api.Policy, request string, now time.Time) (beginning, error) {
 	digest, err := policyDigest(policy)
 	if err != nil {
 		return beginning{}, &Error{Code: CodeInternal, Detail: "the policy cannot be written", Cause: err}
@@ -191,7 +192,7 @@ func (a *Authority) begin(tx Tx, p Principal, r api.CreateRollout, policy api.Po
 		return beginning{}, &Error{Code: CodeInternal, Detail: "the ledger cannot be opened", Cause: err}
 	}
 	b := beginning{stored: stored{document: document{Core: core, AppID: r.AppID, Environment: r.Environment,
-		BaselineRelease: r.BaselineRelease, CandidateRelease: r.CandidateRelease, PolicyDigest: digest, Labels: maps.Clone(r.Labels),
+		BaselineRelease: r.BaselineRelease, CandidateRelease: r.CandidateRelease, PolicyDigest: digest, RequestDigest: request, Labels: maps.Clone(r.Labels),
 		AttemptReason: r.AttemptReason, CreatedAt: now, CreatedBy: p.Actor(), UpdatedAt: now}}}
 	last, err := tx.Rollouts(RolloutFilter{AppID: r.AppID, Environment: r.Environment, CandidateRelease: r.CandidateRelease, Mode: policy.Mode,
 		States: []api.State{api.StatePromoted, api.StateRolledBack, api.StateAborted}}, 1)
@@ -202,7 +203,8 @@ func (a *Authority) begin(tx Tx, p Principal, r api.CreateRollout, policy api.Po
 	if err != nil {
 		return beginning{}, err
 	}
-	if before.Core.State == api.StateAborted && before.BaselineRelease == r.BaselineRelease && before.PolicyDigest == digest {
+	// An equal request means the same policy, though its defaults might be filled in otherwise by now.
+	if before.Core.State == api.StateAborted && before.BaselineRelease == r.BaselineRelease && (before.RequestDigest == request || before.PolicyDigest == digest) {
 		err := b.continues(tx, before)
 		return b, err
 	}
@@ -225,7 +227,7 @@ func ended(s api.State) string {
 // continues takes over evidence and ledger, with the closed blocks that nobody looked at.
 func (b *beginning) continues(tx Tx, before stored) error {
 	b.Core = rollout.Continue(b.Core.ID, before.Core)
-	b.SpentBefore, b.FirstEpoch, b.before = before.SpentBefore, before.FirstEpoch, &before
+	b.PolicyDigest, b.SpentBefore, b.FirstEpoch, b.before = before.PolicyDigest, before.SpentBefore, before.FirstEpoch, &before
 	after := before.Core.Ledger.Block
 	for {
 		records, err := tx.ClosedBlocks(before.Core.ID, after, 1000)

@@ -48,17 +48,17 @@ func TestIdempotencyKeys(t *testing.T) {
 func TestRefusedEvents(t *testing.T) {
 	h := newHouse(t)
 	for name, change := range map[string]func(*api.Event){
-		"no kind":               func(e *api.Event) { e.Kind = "" },
-		"a kind of the server":  func(e *api.Event) { e.Kind = api.KindRolloutDecision },
+		"no kind":                func(e *api.Event) { e.Kind = "" },
+		"a kind of the server":   func(e *api.Event) { e.Kind = api.KindRolloutDecision },
 		"a kind that is no word": func(e *api.Event) { e.Kind = "Agent Run" },
-		"no app":                func(e *api.Event) { e.Source.AppID = "" },
-		"no metrics":            func(e *api.Event) { e.Metrics = nil },
-		"an outcome of no run":  func(e *api.Event) { e.Kind = api.KindOutcome },
-		"a control character":   func(e *api.Event) { e.Source.Release = "v\x1b[31m" },
-		"a long name":           func(e *api.Event) { e.ProbeID = strings.Repeat("x", 201) },
-		"no time":               func(e *api.Event) { e.OccurredAt = "yesterday" },
-		"a time to come":        func(e *api.Event) { e.OccurredAt = "2026-05-15T19:42:00Z" },
-		"a metric too large":    func(e *api.Event) { e.Metrics["cost_usd"] = api.Metric{Value: 1e19} },
+		"no app":                 func(e *api.Event) { e.Source.AppID = "" },
+		"no metrics":             func(e *api.Event) { e.Metrics = nil },
+		"an outcome of no run":   func(e *api.Event) { e.Kind = api.KindOutcome },
+		"a control character":    func(e *api.Event) { e.Source.Release = "v\x1b[31m" },
+		"a long name":            func(e *api.Event) { e.ProbeID = strings.Repeat("x", 201) },
+		"no time":                func(e *api.Event) { e.OccurredAt = "yesterday" },
+		"a time to come":         func(e *api.Event) { e.OccurredAt = "2026-05-15T19:42:00Z" },
+		"a metric too large":     func(e *api.Event) { e.Metrics["cost_usd"] = api.Metric{Value: 1e19} },
 		"a payload that loses digits": func(e *api.Event) {
 			e.Payload = map[string]json.RawMessage{"input": json.RawMessage("9007199254740993")}
 		},
