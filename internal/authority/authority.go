@@ -40,7 +40,8 @@ type Config struct {
 // Authority carries out the use cases. It is safe for concurrent use.
 type Authority struct {
 	Config
-	changed *broadcast
+	changed   *broadcast
+	recording *coalescer
 }
 
 // New checks the configuration.
@@ -49,7 +50,7 @@ func New(c Config) (*Authority, error) {
 		c.Signer.KeyID() == "" || len(c.CheckpointKey) != ed25519.PrivateKeySize {
 		return nil, errors.New("authority: the configuration is incomplete")
 	}
-	return &Authority{Config: c, changed: newBroadcast()}, nil
+	return &Authority{Config: c, changed: newBroadcast(), recording: newCoalescer()}, nil
 }
 
 // Principal is who asks: the holder of an API key, or the system itself.

@@ -72,7 +72,9 @@ func (a *Authority) Record(ctx context.Context, p Principal, batch []Submission)
 	if len(work) == 0 {
 		return results, nil
 	}
-	err := a.Store.Update(ctx, p.Org, func(tx Tx) error { return a.record(tx, work, now) })
+	err := a.recording.do(ctx, p.Org, work, func(ctx context.Context, work []*pending) error {
+		return a.Store.Update(ctx, p.Org, func(tx Tx) error { return a.record(tx, work, a.now()) })
+	})
 	if err != nil {
 		return nil, storeError("log", err)
 	}
