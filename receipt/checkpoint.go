@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -174,10 +175,8 @@ func parseCheckpointBody(body string) (Checkpoint, error) {
 	if len(lines) < 4 || lines[len(lines)-1] != "" {
 		return Checkpoint{}, checkpointError("not three lines")
 	}
-	for _, extension := range lines[3 : len(lines)-1] {
-		if extension == "" {
-			return Checkpoint{}, checkpointError("an empty line")
-		}
+	if slices.Contains(lines[3:len(lines)-1], "") {
+		return Checkpoint{}, checkpointError("an empty line")
 	}
 	c := Checkpoint{Origin: lines[0]}
 	if !validOrigin(c.Origin) {

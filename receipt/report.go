@@ -14,7 +14,7 @@ const (
 	Undetermined = "undetermined" // 3: nothing failed, and something could not be checked
 )
 
-// Statuses of a check. Failed and Undetermined serve as well.
+// OK is the status of a check that holds; Failed and Undetermined are the others.
 const OK = "ok"
 
 // maxFailures bounds the failures that a report lists.

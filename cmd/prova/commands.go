@@ -16,6 +16,7 @@ import (
 
 // commands is the grammar: one field for each family.
 type commands struct {
+	Serve    Serve               `cmd:"" help:"Run the server."`
 	Rollout  rolloutcmd.Commands `cmd:"" help:"Declare, watch and steer rollouts."`
 	Eval     evalcmd.Commands    `cmd:"" help:"Compare releases and compute intervals."`
 	Verify   verifycmd.Verify    `cmd:"" help:"Verify receipts and exports, offline."`
@@ -26,30 +27,51 @@ type commands struct {
 	Orgs     clientcmd.Orgs      `cmd:"" help:"Make and list tenants."`
 
 	Completion cli.Completion `cmd:"" help:"Print a completion script for a shell."`
-	Version    version        `cmd:"" help:"Print the versions of the program, the engine and the receipts."`
+	Version    Version        `cmd:"" help:"Print the versions of the program, the engine and the receipts."`
 }
 
-// version prints what an auditor needs to know of a program.
-type version struct {
+// Version prints what an auditor needs to know of a program.
+type Version struct {
 	JSON bool `name:"json" help:"Print it as JSON."`
 }
 
 // Help shows an example.
-func (version) Help() string { return "Example:\n\n  prova version --json" }
+func (Version) Help() string { return "Example:\n\n  prova version --json" }
+
+// version is the version of the program as it was built.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
+}
 
 // Run prints it.
-func (c version) Run(_ context.Context, env *cli.Env) error {
-	program, revision := "unknown", ""
+func (c Version) Run(_ context.Context, env *cli.Env) error {
+	revision := ""
 	if info, ok := debug.ReadBuildInfo(); ok {
-		program = info.Main.Version
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				revision = s.Value
+		for _, setting := range info.Settings {
+			if setting.Key == "vcs.revision" {
+				revision = setting.Value
 			}
 		}
 	}
 	if c.JSON {
-		return env.PrintJSON(map[string]string{"version": program, "revision": revision, "engine": api.Engine, "receipt": receipt.Schema, "go": runtime.Version()})
+		return env.PrintJSON(map[string]string{"version": version(), "revision": revision, "engine": api.Engine, "receipt": receipt.Schema, "go": runtime.Version()})
 	}
-	return env.Print("prova " + program + "\nengine " + api.Engine + "\nreceipt " + receipt.Schema + "\n" + runtime.Version() + "\n")
+	return env.Print("prova " + version() + "\nengine " + api.Engine + "\nreceipt " + receipt.Schema + "\n" + runtime.Version() + "\n")
+}
+
+// built is the version and the revision that the program was built from.
+func built() (program, revision string) {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown", ""
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			revision = s.Value
+		}
+	}
+	return info.Main.Version, revision
 }

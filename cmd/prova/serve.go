@@ -56,8 +56,10 @@ func (c *Serve) Run(ctx context.Context, env *cli.Env) error {
 }
 
 func (c *Serve) settings(env *cli.Env) (settings, error) {
-	s := settings{addr: c.Addr, data: c.Data, databaseURL: c.DatabaseURL, ownerKey: strings.TrimSpace(env.Getenv("PROVA_OWNER_KEY")), origin: c.Origin,
-		deliveryLoop: c.DeliveryLoop == "on", tickEvery: c.TickEvery, log: logger(env, c.LogLevel, c.LogFormat)}
+	s := settings{
+		addr: c.Addr, data: c.Data, databaseURL: c.DatabaseURL, ownerKey: strings.TrimSpace(env.Getenv("PROVA_OWNER_KEY")), origin: c.Origin,
+		deliveryLoop: c.DeliveryLoop == "on", tickEvery: c.TickEvery, log: logger(env, c.LogLevel, c.LogFormat),
+	}
 	if c.TickEvery < 0 || c.TickEvery > 0 && c.TickEvery < time.Second {
 		return s, cli.Usagef("--tick-every is at least 1s, or 0 for off")
 	}

@@ -79,6 +79,7 @@ func start(ctx context.Context, s settings) (*server, error) {
 }
 
 func (s *server) begin(ctx context.Context) error {
+	program, _ := built()
 	keys, err := keyfile.Load(s.data)
 	if err != nil {
 		return err
@@ -92,18 +93,20 @@ func (s *server) begin(ctx context.Context) error {
 		return fmt.Errorf("cannot listen on %s: %w", s.addr, err)
 	}
 	s.url = "http://" + reachable(s.listener.Addr())
-	s.authority, err = authority.New(authority.Config{Store: s.store,
-		Deliverer: webhook.New(webhook.Options{AllowCIDRs: s.allowCIDRs, AllowLoopback: loopback(s.listener.Addr()), UserAgent: "prova/" + version()}),
+	s.authority, err = authority.New(authority.Config{
+		Store:     s.store,
+		Deliverer: webhook.New(webhook.Options{AllowCIDRs: s.allowCIDRs, AllowLoopback: loopback(s.listener.Addr()), UserAgent: "prova/" + program}),
 		Signer:    signer, CheckpointKey: keys.Checkpoint, Origin: s.origin, Now: time.Now,
 		Random: func(p []byte) { _, _ = rand.Read(p) }, // never fails: crypto/rand ends the program instead
-		Log:    s.log})
+		Log:    s.log,
+	})
 	if err == nil {
 		err = s.bootstrap(ctx)
 	}
 	if err != nil {
 		return errors.Join(err, s.listener.Close())
 	}
-	s.http = httpapi.Server(httpapi.New(httpapi.Options{Cases: s.authority, Log: s.log, Version: version()}))
+	s.http = httpapi.Server(httpapi.New(httpapi.Options{Cases: s.authority, Log: s.log, Version: program}))
 	s.http.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)
 	go func() { s.served <- s.http.Serve(s.listener) }()
 	loops, cancel := context.WithCancel(context.WithoutCancel(ctx))

@@ -64,8 +64,10 @@ func (a *Authority) Compare(ctx context.Context, p Principal, r api.CompareReque
 }
 
 func question(p Principal, r api.CompareRequest) (compare.Question, error) {
-	q := compare.Question{Gates: r.Gates, Confidence: rollout.DefaultConfidence, MinRuns: rollout.DefaultMinRuns, Guarantee: api.GuaranteeLook, Attempt: 1,
-		Seed: r.AppID + "\n" + r.Baseline + "\n" + r.Candidate}
+	q := compare.Question{
+		Gates: r.Gates, Confidence: rollout.DefaultConfidence, MinRuns: rollout.DefaultMinRuns, Guarantee: api.GuaranteeLook, Attempt: 1,
+		Seed: r.AppID + "\n" + r.Baseline + "\n" + r.Candidate,
+	}
 	if r.Confidence != nil {
 		q.Confidence = *r.Confidence
 	}

@@ -70,8 +70,11 @@ func (a *Authority) CreateRollout(ctx context.Context, p Principal, r api.Create
 func checkCreate(p Principal, r api.CreateRollout) error {
 	var fields []api.FieldError
 	for _, n := range []struct{ pointer, what, value string }{
-		{"/app_id", "app_id", r.AppID}, {"/environment", "environment", r.Environment},
-		{"/baseline_release", "baseline_release", r.BaselineRelease}, {"/candidate_release", "candidate_release", r.CandidateRelease}} {
+		{"/app_id", "app_id", r.AppID},
+		{"/environment", "environment", r.Environment},
+		{"/baseline_release", "baseline_release", r.BaselineRelease},
+		{"/candidate_release", "candidate_release", r.CandidateRelease},
+	} {
 		if err := api.CheckName(n.what, n.value); err != nil {
 			fields = append(fields, api.FieldError{Pointer: n.pointer, Detail: err.Error()})
 		}
@@ -191,11 +194,15 @@ func (a *Authority) begin(tx Tx, p Principal, r api.CreateRollout, policy api.Po
 	if err != nil {
 		return beginning{}, &Error{Code: CodeInternal, Detail: "the ledger cannot be opened", Cause: err}
 	}
-	b := beginning{stored: stored{document: document{Core: core, AppID: r.AppID, Environment: r.Environment,
+	b := beginning{stored: stored{document: document{
+		Core: core, AppID: r.AppID, Environment: r.Environment,
 		BaselineRelease: r.BaselineRelease, CandidateRelease: r.CandidateRelease, PolicyDigest: digest, RequestDigest: request, Labels: maps.Clone(r.Labels),
-		AttemptReason: r.AttemptReason, CreatedAt: now, CreatedBy: p.Actor(), UpdatedAt: now}}}
-	last, err := tx.Rollouts(RolloutFilter{AppID: r.AppID, Environment: r.Environment, CandidateRelease: r.CandidateRelease, Mode: policy.Mode,
-		States: []api.State{api.StatePromoted, api.StateRolledBack, api.StateAborted}}, 1)
+		AttemptReason: r.AttemptReason, CreatedAt: now, CreatedBy: p.Actor(), UpdatedAt: now,
+	}}}
+	last, err := tx.Rollouts(RolloutFilter{
+		AppID: r.AppID, Environment: r.Environment, CandidateRelease: r.CandidateRelease, Mode: policy.Mode,
+		States: []api.State{api.StatePromoted, api.StateRolledBack, api.StateAborted},
+	}, 1)
 	if err != nil || len(last) == 0 || last[0].State == api.StatePromoted {
 		return b, err
 	}
@@ -276,11 +283,13 @@ func (a *Authority) declare(tx Tx, p Principal, head Head, b *beginning, now tim
 		s.FirstEpoch = epoch
 	}
 	s.Core.StepFrom = index + 1
-	body := createdBody{common: a.common(p, api.KindRolloutCreated, now),
+	body := createdBody{
+		common:  a.common(p, api.KindRolloutCreated, now),
 		Subject: subject{RolloutID: s.Core.ID, BaselineRelease: s.BaselineRelease, CandidateRelease: s.CandidateRelease},
 		Stream:  stream{ID: s.Core.ID}, Mode: s.Core.Policy.Mode, Step: s.Core.Step, Weight: s.Core.Weight(), Policy: s.Core.Policy,
 		PolicyDigest: s.PolicyDigest, Engine: api.Engine, Attempt: s.Core.Attempt, AttemptReason: s.AttemptReason, SpentBefore: s.SpentBefore,
-		FirstEpoch: s.FirstEpoch, Labels: s.Labels, Conditions: conditions(s.Core.Policy)}
+		FirstEpoch: s.FirstEpoch, Labels: s.Labels, Conditions: conditions(s.Core.Policy),
+	}
 	if b.before != nil {
 		body.Continues = b.before.Core.ID
 	}

@@ -101,14 +101,16 @@ func (a *Authority) decisionBody(p Principal, v view, next rollout.Rollout, d ro
 	if d.Action == rollout.ActionPause || d.Action == rollout.ActionResume {
 		kind = api.KindRolloutAction
 	}
-	body := decisionBody{common: a.common(p, kind, now),
+	body := decisionBody{
+		common:   a.common(p, kind, now),
 		Subject:  subject{RolloutID: v.Core.ID, BaselineRelease: v.BaselineRelease, CandidateRelease: v.CandidateRelease},
 		Stream:   stream{ID: v.Core.ID, Seq: decided.Sequence, Prev: v.StreamHead},
 		Decision: d.Decision, Action: d.Action, Override: d.Action == rollout.ActionPromote, Reason: d.Reason, Mode: decided.Mode, Advisory: decided.Advisory,
 		StateBefore: decided.StateBefore, State: decided.State, StepBefore: decided.StepBefore, Step: decided.Step,
 		WeightBefore: decided.WeightFrom, Weight: decided.Weight, Terminal: decided.Terminal,
 		FreshRuns: d.FreshRuns, MinRuns: v.Core.Policy.MinRuns, PolicyDigest: v.PolicyDigest,
-		Engine: api.Engine, Attempt: v.Core.Attempt, SpentBefore: v.SpentBefore, Verdict: d.Verdict}
+		Engine: api.Engine, Attempt: v.Core.Attempt, SpentBefore: v.SpentBefore, Verdict: d.Verdict,
+	}
 	body.Source = &api.EventSource{AppID: v.AppID, Environment: v.Environment, Release: v.CandidateRelease}
 	if d.Verdict != nil {
 		body.Conditions = conditions(v.Core.Policy)
@@ -118,8 +120,10 @@ func (a *Authority) decisionBody(p Principal, v view, next rollout.Rollout, d ro
 }
 
 func evidenceOf(v view, next rollout.Rollout, d rollout.Decision) *evidenced {
-	e := &evidenced{LogSize: v.logIndex, Strata: []stratumRef{}, Blocks: []blockRef{}, Looks: d.Looks,
-		LedgerDigest: next.Ledger.Digest, StateDigest: next.Ledger.StateDigest(), Seed: next.ID}
+	e := &evidenced{
+		LogSize: v.logIndex, Strata: []stratumRef{}, Blocks: []blockRef{}, Looks: d.Looks,
+		LedgerDigest: next.Ledger.Digest, StateDigest: next.Ledger.StateDigest(), Seed: next.ID,
+	}
 	if e.Looks == nil {
 		e.Looks = []api.Look{}
 	}

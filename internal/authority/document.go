@@ -70,11 +70,13 @@ func (s stored) shadow() bool { return s.Core.Policy.Mode == api.ModeShadow }
 // view is the rollout as it is read.
 func (s stored) view() api.Rollout {
 	weight := s.Core.Weight()
-	r := api.Rollout{ID: s.Core.ID, AppID: s.AppID, Environment: s.Environment, BaselineRelease: s.BaselineRelease,
+	r := api.Rollout{
+		ID: s.Core.ID, AppID: s.AppID, Environment: s.Environment, BaselineRelease: s.BaselineRelease,
 		CandidateRelease: s.CandidateRelease, Mode: s.Core.Policy.Mode, State: s.Core.State, Advisory: s.shadow(),
 		Step: s.Core.Step, FreshRuns: s.Core.FreshRuns(), Policy: s.Core.Policy, PolicyDigest: s.PolicyDigest,
 		Ledger: s.ledger(), LastDecision: s.LastDecision, Sequence: s.Sequence, Attempt: s.Core.Attempt, AttemptReason: s.AttemptReason,
-		Labels: s.Labels, CreatedAt: s.CreatedAt, CreatedBy: s.CreatedBy, UpdatedAt: s.UpdatedAt, Plan: s.Plan}
+		Labels: s.Labels, CreatedAt: s.CreatedAt, CreatedBy: s.CreatedBy, UpdatedAt: s.UpdatedAt, Plan: s.Plan,
+	}
 	if s.shadow() {
 		r.PaperWeight = &weight
 	} else {

@@ -148,8 +148,10 @@ func (f *fold) addOutcome(w *pending) error {
 	for _, k := range known {
 		for _, name := range e.Metrics {
 			if slices.Contains(k.Metrics, name) {
-				return &Error{Code: CodeConflict, Detail: fmt.Sprintf("the run %q has the metric %s already (receipt %s); an outcome only adds", e.RunID, name, k.EventID),
-					Fields: []api.FieldError{{Pointer: "/metrics/" + name, Detail: "the run has this metric already"}}}
+				return &Error{
+					Code: CodeConflict, Detail: fmt.Sprintf("the run %q has the metric %s already (receipt %s); an outcome only adds", e.RunID, name, k.EventID),
+					Fields: []api.FieldError{{Pointer: "/metrics/" + name, Detail: "the run has this metric already"}},
+				}
 			}
 		}
 	}

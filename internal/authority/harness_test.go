@@ -114,8 +114,10 @@ func newHouse(t testing.TB) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.Authority, err = authority.New(authority.Config{Store: db, Deliverer: h.out, Signer: signer, CheckpointKey: checkpoints, Origin: "test",
-		Now: h.clock.now, Random: func(p []byte) { _, _ = rand.Read(p) }, Log: slog.New(slog.DiscardHandler)})
+	h.Authority, err = authority.New(authority.Config{
+		Store: db, Deliverer: h.out, Signer: signer, CheckpointKey: checkpoints, Origin: "test",
+		Now: h.clock.now, Random: func(p []byte) { _, _ = rand.Read(p) }, Log: slog.New(slog.DiscardHandler),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,8 +133,10 @@ func newHouse(t testing.TB) *house {
 
 // event is a run as a client would send it.
 func event(release string, success bool) api.Event {
-	return api.Event{Kind: api.KindAgentRun, Source: api.EventSource{AppID: "claims-agent", Release: release},
-		Metrics: map[string]api.Metric{"success": api.Bool(success), "latency_ms": api.Number(800)}}
+	return api.Event{
+		Kind: api.KindAgentRun, Source: api.EventSource{AppID: "claims-agent", Release: release},
+		Metrics: map[string]api.Metric{"success": api.Bool(success), "latency_ms": api.Number(800)},
+	}
 }
 
 func submission(t testing.TB, e api.Event) authority.Submission {

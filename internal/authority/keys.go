@@ -70,8 +70,10 @@ func splitKey(bearer string) (id, secret string, ok bool) {
 func (a *Authority) newKey(org, by string, r api.CreateAPIKey, now time.Time) APIKey {
 	id := keyPrefix + a.secret(10)
 	secret := a.secret(25)
-	return APIKey{Org: org, Hash: secretHash(secret), APIKey: api.APIKey{ID: id, Name: r.Name, Permissions: sorted(r.Permissions),
-		Environment: r.Environment, CreatedAt: now, CreatedBy: by, ExpiresAt: r.ExpiresAt, Secret: id + "_" + secret}}
+	return APIKey{Org: org, Hash: secretHash(secret), APIKey: api.APIKey{
+		ID: id, Name: r.Name, Permissions: sorted(r.Permissions),
+		Environment: r.Environment, CreatedAt: now, CreatedBy: by, ExpiresAt: r.ExpiresAt, Secret: id + "_" + secret,
+	}}
 }
 
 func sorted(p []api.Permission) []api.Permission {

@@ -39,9 +39,11 @@ func (a *Authority) enqueue(tx Tx, s stored, d api.Decision, now time.Time) erro
 			return err
 		}
 	}
-	body, err := json.Marshal(api.WebhookEvent{Event: event, Data: api.WebhookData{RolloutID: s.Core.ID, AppID: s.AppID, Environment: s.Environment,
+	body, err := json.Marshal(api.WebhookEvent{Event: event, Data: api.WebhookData{
+		RolloutID: s.Core.ID, AppID: s.AppID, Environment: s.Environment,
 		CandidateRelease: s.CandidateRelease, BaselineRelease: s.BaselineRelease, Weight: d.Weight, Terminal: d.Terminal,
-		DecisionEventID: d.EventID, Sequence: d.Sequence, Reason: d.Reason.Text}})
+		DecisionEventID: d.EventID, Sequence: d.Sequence, Reason: d.Reason.Text,
+	}})
 	if err != nil {
 		return err
 	}
@@ -53,8 +55,10 @@ func (a *Authority) enqueue(tx Tx, s stored, d api.Decision, now time.Time) erro
 		if !h.Enabled || !slices.Contains(h.Events, event) || h.AppID != "" && h.AppID != s.AppID || h.Environment != "" && h.Environment != s.Environment {
 			continue
 		}
-		err := tx.AddDelivery(api.Delivery{ID: a.newID("dlv_", now), WebhookID: h.ID, RolloutID: s.Core.ID, EventID: d.EventID, Event: event,
-			Sequence: d.Sequence, Status: api.DeliveryPending, Body: body, CreatedAt: now, NextAt: &now})
+		err := tx.AddDelivery(api.Delivery{
+			ID: a.newID("dlv_", now), WebhookID: h.ID, RolloutID: s.Core.ID, EventID: d.EventID, Event: event,
+			Sequence: d.Sequence, Status: api.DeliveryPending, Body: body, CreatedAt: now, NextAt: &now,
+		})
 		if err != nil {
 			return err
 		}

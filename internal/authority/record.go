@@ -187,8 +187,10 @@ func (a *Authority) duplicate(tx Tx, w *pending, seen map[[3]string]*pending) (b
 		return false, nil
 	}
 	if first.RequestHash != w.entry.RequestHash {
-		refuse(w.result, &Error{Code: CodeConflict, Fields: []api.FieldError{{Pointer: "/idempotency_key", Detail: "used before with another body"}},
-			Detail: fmt.Sprintf("the idempotency_key %q was used before for another body (receipt %s); send a new key, or the same body", w.entry.IdempotencyKey, first.EventID)})
+		refuse(w.result, &Error{
+			Code: CodeConflict, Fields: []api.FieldError{{Pointer: "/idempotency_key", Detail: "used before with another body"}},
+			Detail: fmt.Sprintf("the idempotency_key %q was used before for another body (receipt %s); send a new key, or the same body", w.entry.IdempotencyKey, first.EventID),
+		})
 		return true, nil
 	}
 	w.result.Status, w.result.LogIndex, w.result.Receipt = api.IngestDuplicate, &first.Index, first.Raw
@@ -246,9 +248,11 @@ func (a *Authority) prepare(p Principal, s Submission, now time.Time) (Entry, ap
 	if err != nil {
 		return Entry{}, e, sealError(err)
 	}
-	entry := Entry{EventID: sealed.EventID, Kind: sealed.Kind, Raw: sealed.Raw, Leaf: sealed.LeafHash, RecordedAt: now,
+	entry := Entry{
+		EventID: sealed.EventID, Kind: sealed.Kind, Raw: sealed.Raw, Leaf: sealed.LeafHash, RecordedAt: now,
 		AppID: e.Source.AppID, Environment: e.Source.Environment, Release: e.Source.Release, RunID: e.RunID, ProbeID: e.ProbeID,
-		IdempotencyKey: e.IdempotencyKey, RequestHash: [32]byte(hash.Sum(nil)), Metrics: slices.Sorted(maps.Keys(e.Metrics)), Payloads: payloads}
+		IdempotencyKey: e.IdempotencyKey, RequestHash: [32]byte(hash.Sum(nil)), Metrics: slices.Sorted(maps.Keys(e.Metrics)), Payloads: payloads,
+	}
 	return entry, e, nil
 }
 
@@ -308,9 +312,15 @@ func checkEvent(p Principal, e api.Event, now time.Time, body *common) error {
 		return fail(CodeForbidden, "this key is limited to the environment %q and the event is of %q", p.Environment, e.Source.Environment)
 	}
 	for _, n := range []struct{ pointer, what, value string }{
-		{"/kind", "kind", e.Kind}, {"/source/app_id", "app_id", e.Source.AppID}, {"/source/environment", "environment", e.Source.Environment},
-		{"/source/release", "release", e.Source.Release}, {"/run_id", "run_id", e.RunID}, {"/probe_id", "probe_id", e.ProbeID},
-		{"/unit_id", "unit_id", e.UnitID}, {"/idempotency_key", "idempotency_key", e.IdempotencyKey}} {
+		{"/kind", "kind", e.Kind},
+		{"/source/app_id", "app_id", e.Source.AppID},
+		{"/source/environment", "environment", e.Source.Environment},
+		{"/source/release", "release", e.Source.Release},
+		{"/run_id", "run_id", e.RunID},
+		{"/probe_id", "probe_id", e.ProbeID},
+		{"/unit_id", "unit_id", e.UnitID},
+		{"/idempotency_key", "idempotency_key", e.IdempotencyKey},
+	} {
 		if n.value == "" {
 			continue
 		}

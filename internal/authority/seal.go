@@ -27,8 +27,10 @@ type common struct {
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 func (a *Authority) common(p Principal, kind string, now time.Time) common {
-	return common{Schema: receipt.Schema, EventID: a.newID("evt_", now), Org: p.Org, Kind: kind,
-		OccurredAt: stamp(now), RecordedAt: stamp(now), Actor: p.Actor(), KeyID: a.Signer.KeyID()}
+	return common{
+		Schema: receipt.Schema, EventID: a.newID("evt_", now), Org: p.Org, Kind: kind,
+		OccurredAt: stamp(now), RecordedAt: stamp(now), Actor: p.Actor(), KeyID: a.Signer.KeyID(),
+	}
 }
 
 // stream chains the receipts of a rollout, so that leaving one out shows.

@@ -183,9 +183,11 @@ func (a *Authority) ended(ctx context.Context, p Principal, s stored, ticked boo
 
 // decision is one entry of the time line.
 func (a *Authority) decision(p Principal, s stored, before, after rollout.Rollout, d rollout.Decision, now time.Time) api.Decision {
-	out := api.Decision{Sequence: s.Sequence, Decision: d.Decision, Action: d.Action, Reason: d.Reason, Mode: before.Policy.Mode,
+	out := api.Decision{
+		Sequence: s.Sequence, Decision: d.Decision, Action: d.Action, Reason: d.Reason, Mode: before.Policy.Mode,
 		StateBefore: before.State, State: after.State, StepBefore: before.Step, Step: after.Step, WeightFrom: before.Weight(), Weight: after.Weight(),
-		Terminal: d.Decision != api.Hold && after.State.Finished(), Advisory: s.shadow(), Actor: p.Actor(), RecordedAt: now}
+		Terminal: d.Decision != api.Hold && after.State.Finished(), Advisory: s.shadow(), Actor: p.Actor(), RecordedAt: now,
+	}
 	if d.Verdict == nil {
 		return out
 	}

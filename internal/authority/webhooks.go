@@ -20,8 +20,10 @@ func (a *Authority) CreateWebhook(ctx context.Context, p Principal, r api.Create
 		return api.Webhook{}, err
 	}
 	now := a.now()
-	w := Webhook{api.Webhook{ID: a.newID("whk_", now), URL: r.URL, Events: slices.Compact(slices.Sorted(slices.Values(r.Events))), AppID: r.AppID,
-		Environment: r.Environment, Description: r.Description, Enabled: true, CreatedAt: now, Secret: api.SecretPrefix + a.webhookSecret()}}
+	w := Webhook{api.Webhook{
+		ID: a.newID("whk_", now), URL: r.URL, Events: slices.Compact(slices.Sorted(slices.Values(r.Events))), AppID: r.AppID,
+		Environment: r.Environment, Description: r.Description, Enabled: true, CreatedAt: now, Secret: api.SecretPrefix + a.webhookSecret(),
+	}}
 	err := a.Store.Update(ctx, p.Org, func(tx Tx) error {
 		if err := tx.SaveWebhook(w); err != nil {
 			return err
@@ -128,14 +130,18 @@ func (a *Authority) TestWebhook(ctx context.Context, p Principal, id string) (ap
 		return api.Delivery{}, err
 	}
 	now := a.now()
-	data := api.WebhookData{RolloutID: "rol_test", AppID: "test", Environment: api.DefaultEnvironment, CandidateRelease: "candidate", BaselineRelease: "baseline",
-		Weight: 5, DecisionEventID: a.newID("evt_", now), Reason: "a test that somebody asked for; change nothing", Test: true}
+	data := api.WebhookData{
+		RolloutID: "rol_test", AppID: "test", Environment: api.DefaultEnvironment, CandidateRelease: "candidate", BaselineRelease: "baseline",
+		Weight: 5, DecisionEventID: a.newID("evt_", now), Reason: "a test that somebody asked for; change nothing", Test: true,
+	}
 	body, err := json.Marshal(api.WebhookEvent{Event: api.EventPromote, Data: data})
 	if err != nil {
 		return api.Delivery{}, &Error{Code: CodeInternal, Detail: "the test could not be written", Cause: err}
 	}
-	d := api.Delivery{ID: a.newID("dlv_", now), WebhookID: id, EventID: data.DecisionEventID, Event: api.EventPromote, Status: api.DeliveryPending,
-		Body: body, CreatedAt: now, NextAt: &now}
+	d := api.Delivery{
+		ID: a.newID("dlv_", now), WebhookID: id, EventID: data.DecisionEventID, Event: api.EventPromote, Status: api.DeliveryPending,
+		Body: body, CreatedAt: now, NextAt: &now,
+	}
 	err = a.Store.Update(ctx, p.Org, func(tx Tx) error {
 		if _, err := a.hook(tx, p, id); err != nil {
 			return err

@@ -53,7 +53,7 @@ func (s Style) paint(code, text string) string {
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }
 
-// Bold, Dim and the colours. The colours are those of the terminal's theme.
+// Bold is for what is read first. The colours below are those of the terminal's theme.
 func (s Style) Bold(text string) string { return s.paint("1", text) }
 
 // Dim is for what is read second.

@@ -50,8 +50,10 @@ const NullSameRate = "same_rate"
 
 // Releases compares the candidate with the baseline on every gate.
 func Releases(q Question) api.Verdict {
-	v := api.Verdict{Engine: api.Engine, Guarantee: q.Guarantee, Look: q.Look, Attempt: q.Attempt,
-		Gates: []api.GateResult{}, Signals: []api.GateResult{}, Checks: []api.Check{}}
+	v := api.Verdict{
+		Engine: api.Engine, Guarantee: q.Guarantee, Look: q.Look, Attempt: q.Attempt,
+		Gates: []api.GateResult{}, Signals: []api.GateResult{}, Checks: []api.Check{},
+	}
 	for i, g := range q.Gates {
 		var t *Tested
 		if q.Tests != nil && decisive(g) {

@@ -24,12 +24,12 @@ func (q Question) figures(g api.Gate) figures {
 	}
 	z := stats.Critical(q.Confidence)
 	f.missing = missingMoreOften(q.Strata, g.Metric, z)
-	switch {
-	case g.Statistic == api.StatisticRate:
+	switch g.Statistic {
+	case api.StatisticRate:
 		if f.boolean {
 			rates(g, q.Strata, z, baseline.Summary, candidate.Summary, &f)
 		}
-	case g.Statistic == api.StatisticMean:
+	case api.StatisticMean:
 		q.means(g, baseline.Summary, candidate.Summary, &f)
 	default:
 		quantiles(g, q.Strata, z, baseline, candidate, &f)
@@ -184,8 +184,10 @@ func quantiles(g api.Gate, strata []Stratum, z float64, baseline, candidate Metr
 		return
 	}
 	estimate /= weights
-	f.oneLook = &api.Difference{Estimate: estimate, Lo: estimate - math.Sqrt(below)/weights, Hi: estimate + math.Sqrt(above)/weights,
-		Method: "order-statistics-mover", Strata: n}
+	f.oneLook = &api.Difference{
+		Estimate: estimate, Lo: estimate - math.Sqrt(below)/weights, Hi: estimate + math.Sqrt(above)/weights,
+		Method: "order-statistics-mover", Strata: n,
+	}
 }
 
 func (m Metric) quantile(p float64) float64 {

@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/cobound/prova/api"
@@ -156,10 +157,8 @@ func (r *request) contentType(types []string) *authority.Error {
 	}
 	got, parameters, err := mime.ParseMediaType(header)
 	if charset := parameters["charset"]; err == nil && (charset == "" || strings.EqualFold(charset, "utf-8")) {
-		for _, t := range types {
-			if got == t {
-				return nil
-			}
+		if slices.Contains(types, got) {
+			return nil
 		}
 	}
 	return refuse(codeMedia, "Content-Type "+quote(header)+" is not supported here; send "+orList(types)+" in UTF-8")

@@ -152,10 +152,14 @@ func aVerdict() api.Verdict {
 	if err != nil {
 		panic(err)
 	}
-	full := api.GateResult{Gate: g, Null: "same_rate", Baseline: api.CohortFigure{N: 1, Value: &v, Lo: &v, Hi: &v}, Difference: d, OneLook: d,
-		Ledger: &api.GateLedger{Budget: 1}, Verdict: api.Clean, Hides: &v, Reason: api.Reason{Code: "c", Params: map[string]any{"n": 1}, Text: "t"}}
-	return api.Verdict{Verdict: api.Clean, Engine: api.Engine, Guarantee: api.GuaranteeRollout, Gates: []api.GateResult{full, {Gate: g, Verdict: api.Insufficient}},
-		Pairwise: &api.PairwiseResult{Verdict: api.Insufficient}, Checks: []api.Check{{Check: "srm", Status: "ok"}}}
+	full := api.GateResult{
+		Gate: g, Null: "same_rate", Baseline: api.CohortFigure{N: 1, Value: &v, Lo: &v, Hi: &v}, Difference: d, OneLook: d,
+		Ledger: &api.GateLedger{Budget: 1}, Verdict: api.Clean, Hides: &v, Reason: api.Reason{Code: "c", Params: map[string]any{"n": 1}, Text: "t"},
+	}
+	return api.Verdict{
+		Verdict: api.Clean, Engine: api.Engine, Guarantee: api.GuaranteeRollout, Gates: []api.GateResult{full, {Gate: g, Verdict: api.Insufficient}},
+		Pairwise: &api.PairwiseResult{Verdict: api.Insufficient}, Checks: []api.Check{{Check: "srm", Status: "ok"}},
+	}
 }
 
 func (f *fake) Compare(_ context.Context, _ authority.Principal, r api.CompareRequest) (api.Comparison, error) {
@@ -174,17 +178,21 @@ func (f *fake) Releases(_ context.Context, _ authority.Principal, app string) ([
 
 func aDecision() api.Decision {
 	v := aVerdict()
-	return api.Decision{EventID: "evt_1", Sequence: 1, Decision: api.Promote, Reason: api.Reason{Code: "clean", Text: "clean"}, Mode: api.ModeCanary,
+	return api.Decision{
+		EventID: "evt_1", Sequence: 1, Decision: api.Promote, Reason: api.Reason{Code: "clean", Text: "clean"}, Mode: api.ModeCanary,
 		StateBefore: api.StateActive, State: api.StateActive, WeightFrom: 5, Weight: 25, Actor: "k", RecordedAt: at, Verdict: api.Clean,
-		Gates: []api.DecisionGate{{Gate: "success:rate", Verdict: api.Clean, Difference: v.Gates[0].Difference}, {Gate: "x", Verdict: api.Insufficient}}}
+		Gates: []api.DecisionGate{{Gate: "success:rate", Verdict: api.Clean, Difference: v.Gates[0].Difference}, {Gate: "x", Verdict: api.Insufficient}},
+	}
 }
 
 func aRollout() api.Rollout {
 	d, w := aDecision(), 5
-	return api.Rollout{ID: "rol_1", AppID: "a", Environment: "production", BaselineRelease: "v1", CandidateRelease: "v2", Mode: api.ModeCanary,
+	return api.Rollout{
+		ID: "rol_1", AppID: "a", Environment: "production", BaselineRelease: "v1", CandidateRelease: "v2", Mode: api.ModeCanary,
 		State: api.StateActive, Step: 1, Weight: &w, LastDecision: &d, Sequence: 3, Labels: map[string]string{"a": "b"}, CreatedAt: at, UpdatedAt: at,
 		Policy: api.Policy{Mode: api.ModeCanary, Steps: []int{5, 100}, MinRuns: 30, Gates: []api.Gate{aVerdict().Gates[0].Gate}, Guarantee: api.GuaranteeRollout},
-		Ledger: api.RolloutLedger{Gates: []api.LedgerGate{{Gate: "success:rate"}}}, Plan: api.Plan{Step: []api.StepPlan{{Weight: 5}}}}
+		Ledger: api.RolloutLedger{Gates: []api.LedgerGate{{Gate: "success:rate"}}}, Plan: api.Plan{Step: []api.StepPlan{{Weight: 5}}},
+	}
 }
 
 func aTick() api.Tick {
@@ -282,8 +290,10 @@ func (f *fake) Webhook(context.Context, authority.Principal, string) (api.Webhoo
 func (f *fake) DeleteWebhook(context.Context, authority.Principal, string) error { return f.err }
 
 func (f *fake) TestWebhook(context.Context, authority.Principal, string) (api.Delivery, error) {
-	return api.Delivery{ID: "dlv_1", WebhookID: "whk_1", Event: api.EventPromote, Status: api.DeliveryPending, Body: []byte(`{"event":"x"}`), CreatedAt: at,
-		NextAt: &at, Attempts: []api.Attempt{{Number: 1, At: at, StatusCode: 500, Answer: "\xff<oops>"}}}, f.err
+	return api.Delivery{
+		ID: "dlv_1", WebhookID: "whk_1", Event: api.EventPromote, Status: api.DeliveryPending, Body: []byte(`{"event":"x"}`), CreatedAt: at,
+		NextAt: &at, Attempts: []api.Attempt{{Number: 1, At: at, StatusCode: 500, Answer: "\xff<oops>"}},
+	}, f.err
 }
 
 func (f *fake) Deliveries(ctx context.Context, p authority.Principal, id, cursor string, limit int) (api.List[api.Delivery], error) {

@@ -43,8 +43,8 @@ type service struct {
 func New(o Options) http.Handler { return newService(o) }
 
 func newService(o Options) *service {
-	s := &service{cases: o.Cases, log: o.Log, version: o.Version, mux: http.NewServeMux()}
-	s.draining, s.drain = context.WithCancel(context.Background())
+	draining, drain := context.WithCancel(context.Background())
+	s := &service{cases: o.Cases, log: o.Log, version: o.Version, mux: http.NewServeMux(), draining: draining, drain: drain}
 	for _, rt := range s.routes() {
 		s.mux.Handle(rt.pattern, s.handle(rt))
 	}

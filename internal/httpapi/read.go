@@ -161,17 +161,17 @@ func oneOfText[T ~string](r *request, name, text string, values ...T) T {
 }
 
 func orList[T ~string](values []T) string {
-	text := ""
+	var text strings.Builder
 	for i, v := range values {
 		switch {
 		case i > 0 && i == len(values)-1:
-			text += " or "
+			text.WriteString(" or ")
 		case i > 0:
-			text += ", "
+			text.WriteString(", ")
 		}
-		text += string(v)
+		text.WriteString(string(v))
 	}
-	return text
+	return text.String()
 }
 
 // maxWait is the longest that a request may wait for news; a longer wait is cut to it.

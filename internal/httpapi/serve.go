@@ -92,5 +92,5 @@ func write(w http.ResponseWriter, status int, contentType string, body []byte) {
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that left needs no answer
+	_, _ = w.Write(body) //nolint:gosec // JSON with nosniff is not read as HTML; a client that left needs no answer
 }

@@ -171,6 +171,9 @@ func readable(err error) error {
 		}
 	}
 	if se, ok := errors.AsType[*json.SemanticError](err); ok {
+		if se.JSONPointer == "" {
+			return fmt.Errorf("want one JSON object, got a %s", se.JSONKind)
+		}
 		return fmt.Errorf("member %s has the wrong type (%s)", se.JSONPointer, se.JSONKind)
 	}
 	if se, ok := errors.AsType[*jsontext.SyntacticError](err); ok {

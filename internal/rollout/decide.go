@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"maps"
 	"strconv"
 	"strings"
 
@@ -68,9 +69,7 @@ func (r Rollout) decide(v api.Verdict, more bool) (api.Action, api.Reason) {
 func (r Rollout) insufficient(g api.GateResult, holding string, fresh int64) api.Reason {
 	need := r.Policy.MinRuns
 	params := map[string]any{"fresh_runs": fresh, "min_runs": need}
-	for k, v := range g.Reason.Params {
-		params[k] = v
-	}
+	maps.Copy(params, g.Reason.Params)
 	text := g.Reason.Text
 	thin := g.Reason.Code == compare.ReasonNoLook || g.Reason.Code == compare.ReasonTooFewRuns
 	if thin && fresh < need {

@@ -122,9 +122,11 @@ func marginOf(g api.Gate, m BlockMetric) stats.Margin {
 }
 
 func entry(gate string, block int64, l stats.Look) api.Look {
-	e := api.Look{Gate: gate, Number: l.Number, Block: block, Stratum: l.Stratum,
+	e := api.Look{
+		Gate: gate, Number: l.Number, Block: block, Stratum: l.Stratum,
 		Candidate: api.Failures{Runs: l.Candidate.N, Failures: l.Candidate.X}, Baseline: api.Failures{Runs: l.Baseline.N, Failures: l.Baseline.X},
-		Information: l.Information, Allowed: l.Allowed, Used: l.Used, Score: l.Score, Tested: l.Tested, Regressed: l.Tested && l.Regressed}
+		Information: l.Information, Allowed: l.Allowed, Used: l.Used, Score: l.Score, Tested: l.Tested, Regressed: l.Tested && l.Regressed,
+	}
 	if l.Tested {
 		e.Boundary, e.Level = l.Boundary, l.Level
 	}
@@ -165,8 +167,10 @@ func (l Ledger) tests(p api.Policy) ([]compare.Tested, error) {
 			return nil, fmt.Errorf("state of gate %s: %w", t.Gate, err)
 		}
 		_, _, _, candidate, _ := test.Totals()
-		tests[i] = compare.Tested{Tested: t.Last.Tested, Reachable: t.Reachable, Regressed: t.Regressed,
-			CandidateRuns: candidate.N, FirstLook: p.FirstLook, Ledger: t.ledger(p)}
+		tests[i] = compare.Tested{
+			Tested: t.Last.Tested, Reachable: t.Reachable, Regressed: t.Regressed,
+			CandidateRuns: candidate.N, FirstLook: p.FirstLook, Ledger: t.ledger(p),
+		}
 		tests[i].Difference = interval(p.Gates[i], test, t)
 	}
 	return tests, nil
@@ -174,8 +178,10 @@ func (l Ledger) tests(p api.Policy) ([]compare.Tested, error) {
 
 // ledger is how a gate's budget is shown.
 func (t Test) ledger(p api.Policy) api.GateLedger {
-	return api.GateLedger{Budget: t.Budget, Allowed: t.Last.Allowed, Used: t.Last.Used, Information: t.Last.Information,
-		Planned: Planned(p), Score: t.Last.Score, Boundary: t.Last.Boundary, Looks: t.Last.Number}
+	return api.GateLedger{
+		Budget: t.Budget, Allowed: t.Last.Allowed, Used: t.Last.Used, Information: t.Last.Information,
+		Planned: Planned(p), Score: t.Last.Score, Boundary: t.Last.Boundary, Looks: t.Last.Number,
+	}
 }
 
 // interval is the one that belongs to this look, turned from failures into the

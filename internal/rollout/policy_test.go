@@ -49,8 +49,16 @@ func TestPolicyFillsIn(t *testing.T) {
 
 func TestPolicyRefuses(t *testing.T) {
 	for pointer, requests := range map[string][]api.CreateRollout{
-		"/steps": {{Steps: []int{5}}, {Steps: []int{5, 50}}, {Steps: []int{0, 100}}, {Steps: []int{50, 25, 100}}, {Steps: []int{50, 50, 100}},
-			{Steps: []int{-5, 100}}, {Steps: []int{100}}, {Steps: []int{5, 101}}},
+		"/steps": {
+			{Steps: []int{5}},
+			{Steps: []int{5, 50}},
+			{Steps: []int{0, 100}},
+			{Steps: []int{50, 25, 100}},
+			{Steps: []int{50, 50, 100}},
+			{Steps: []int{-5, 100}},
+			{Steps: []int{100}},
+			{Steps: []int{5, 101}},
+		},
 		"/min_runs":       {{MinRuns: ptr(int64(0))}, {MinRuns: ptr(int64(-1))}, {MinRuns: ptr(int64(1_000_001))}},
 		"/first_look":     {{FirstLook: ptr(int64(0))}, {FirstLook: ptr(int64(31))}},
 		"/confidence":     {{Confidence: ptr(0.0)}, {Confidence: ptr(1.0)}, {Confidence: ptr(95.0)}},

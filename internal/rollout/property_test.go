@@ -14,7 +14,8 @@ import (
 func TestPropertiesOfAnySequence(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.Int64Range(1, 12).Draw(t, "min_runs")
-		request := api.CreateRollout{MinRuns: &n,
+		request := api.CreateRollout{
+			MinRuns:         &n,
 			Mode:            rapid.SampledFrom([]api.Mode{api.ModeCanary, api.ModeShadow}).Draw(t, "mode"),
 			Guarantee:       rapid.SampledFrom([]api.Guarantee{api.GuaranteeRollout, api.GuaranteeLook}).Draw(t, "guarantee"),
 			Steps:           rapid.SampledFrom([][]int{{5, 25, 50, 100}, {50, 100}, {10, 20, 30, 40, 100}}).Draw(t, "steps"),

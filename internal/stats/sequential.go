@@ -48,12 +48,12 @@ type Look struct {
 type Failure string
 
 const (
-	// ErrUntested: no look was tested yet, so there is no interval.
+	// ErrUntested says that no look was tested yet, so there is no interval.
 	ErrUntested Failure = "stats: no look was tested yet"
-	// ErrOneOutcome: within each block every run had the same outcome, so the
+	// ErrOneOutcome says that within each block every run had the same outcome, so the
 	// totals leave nothing to chance and say nothing about a difference.
 	ErrOneOutcome Failure = "stats: every run of each block had the same outcome"
-	// ErrEmptyArm: a block without runs of one release carries no information.
+	// ErrEmptyArm says that a block without runs of one release carries no information.
 	ErrEmptyArm Failure = "stats: a block needs runs of both releases"
 )
 

@@ -15,7 +15,7 @@ func (s *Store) CreateOrg(ctx context.Context, org authority.Org) error {
 	if err != nil {
 		return err
 	}
-	return s.transact(ctx, s.engine.write, func(run *session) error {
+	return s.write(ctx, "", func(run *session) error {
 		if _, err := run.exec("create an org", "INSERT INTO orgs (name, created_at, log_id) VALUES (?, ?, ?)",
 			org.Name, micros(org.CreatedAt), org.LogID); err != nil {
 			return err
@@ -40,7 +40,7 @@ func (s *Store) Orgs(ctx context.Context) ([]authority.Org, error) {
 // APIKey finds a key by its id over all orgs.
 func (s *Store) APIKey(ctx context.Context, id string) (authority.APIKey, error) {
 	var key authority.APIKey
-	err := s.transact(ctx, s.engine.read, func(run *session) (err error) {
+	err := s.read(ctx, func(run *session) (err error) {
 		key, err = one(run, "read an API key", "SELECT org, "+apiKeyColumns+" FROM api_keys WHERE id = ?", []any{id}, scanAPIKey)
 		return err
 	})
@@ -49,7 +49,7 @@ func (s *Store) APIKey(ctx context.Context, id string) (authority.APIKey, error)
 
 // SaveSigningKey adds a public key unless it is there.
 func (s *Store) SaveSigningKey(ctx context.Context, key api.SigningKey) error {
-	return s.transact(ctx, s.engine.write, func(run *session) error {
+	return s.write(ctx, "", func(run *session) error {
 		_, err := run.exec("save a signing key", `INSERT INTO signing_keys (key_id, purpose, algorithm, public_key, vkey, created_at)
  VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key_id, purpose) DO NOTHING`,
 			key.KeyID, key.Purpose, key.Algorithm, key.PublicKey, key.VKey, micros(key.CreatedAt))
@@ -92,7 +92,7 @@ func (s *Store) Ping(ctx context.Context) error {
 // listAll is list over all orgs, on a snapshot of its own.
 func listAll[T any](ctx context.Context, s *Store, what, query string, args []any, scan func(row) (T, error)) ([]T, error) {
 	var all []T
-	err := s.transact(ctx, s.engine.read, func(run *session) (err error) {
+	err := s.read(ctx, func(run *session) (err error) {
 		all, err = list(run, what, query, args, scan)
 		return err
 	})

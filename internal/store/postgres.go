@@ -28,7 +28,8 @@ const (
 // safe behind a pooler that hands out a connection for each transaction: all
 // settings are local to the transaction and nothing stays prepared.
 type postgresEngine struct {
-	pool *postgresPool
+	pool  *postgresPool
+	turns turns
 	// The texts that begin a transaction, each one round trip.
 	beginRead, beginWrite, beginMigration string
 }
@@ -108,7 +109,12 @@ func literal(s string) string {
 
 func (e *postgresEngine) read(ctx context.Context, fn work) error { return e.run(ctx, e.beginRead, fn) }
 
-func (e *postgresEngine) write(ctx context.Context, fn work) error {
+// write waits for a turn of the org before it takes a connection.
+func (e *postgresEngine) write(ctx context.Context, org string, fn work) error {
+	if err := e.turns.take(ctx, org); err != nil {
+		return fmt.Errorf("store: waiting for other writes of the org: %w", err)
+	}
+	defer e.turns.put(org)
 	return e.run(ctx, e.beginWrite, fn)
 }
 

@@ -50,7 +50,7 @@ func OpenSQLite(ctx context.Context, path string, log *slog.Logger) (*Store, err
 		return nil, errors.Join(fmt.Errorf("store: open %s: %w", path, err), e.close())
 	}
 	return start(ctx, e, func(ctx context.Context) error {
-		return migrate(ctx, e.write, sqliteDialect(), migrations.Files)
+		return migrate(ctx, e.writer.write, sqliteDialect(), migrations.Files)
 	}, log)
 }
 
@@ -162,7 +162,10 @@ func checkSQLite(version string) error {
 	return nil
 }
 
-func (e *sqliteEngine) write(ctx context.Context, fn work) error { return e.writer.write(ctx, fn) }
+// write waits its turn; the writer serves all orgs in the order in which they came.
+func (e *sqliteEngine) write(ctx context.Context, _ string, fn work) error {
+	return e.writer.write(ctx, fn)
+}
 
 // read runs fn on a connection of its own. The snapshot begins with the first
 // query, so it holds whatever was acknowledged before.

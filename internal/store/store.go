@@ -62,36 +62,53 @@ type work func(*session) error
 type engine interface {
 	// read runs fn on one snapshot.
 	read(ctx context.Context, fn work) error
-	// write runs fn in one transaction; a nil error means that it is durable.
-	write(ctx context.Context, fn work) error
+	// write runs fn in one transaction of an org, or of the instance if org is
+	// empty; a nil error means that it is durable.
+	write(ctx context.Context, org string, fn work) error
 	close() error
 }
 
 // View reads one consistent snapshot of an org.
 func (s *Store) View(ctx context.Context, org string, fn func(authority.Snapshot) error) error {
-	return s.transact(ctx, s.engine.read, func(run *session) error {
+	return s.read(ctx, func(run *session) error {
 		return fn(&snapshot{session: run, org: org})
 	})
 }
 
 // Update reads and writes one org in one transaction.
 func (s *Store) Update(ctx context.Context, org string, fn func(authority.Tx) error) error {
-	return s.transact(ctx, s.engine.write, func(run *session) error {
+	return s.write(ctx, org, func(run *session) error {
 		return fn(&tx{snapshot: snapshot{session: run, org: org}})
 	})
 }
 
-// transact runs fn through one of the engine's methods, unless the store is closed.
-func (s *Store) transact(ctx context.Context, through func(context.Context, work) error, fn work) error {
+// read runs fn on one snapshot, unless the store is closed.
+func (s *Store) read(ctx context.Context, fn work) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.running.Done()
+	return s.engine.read(ctx, func(run *session) error { return s.guard(run, fn) })
+}
+
+// write runs fn in one transaction, unless the store is closed.
+func (s *Store) write(ctx context.Context, org string, fn work) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.running.Done()
+	return s.engine.write(ctx, org, func(run *session) error { return s.guard(run, fn) })
+}
+
+// enter holds Close back until running.Done.
+func (s *Store) enter() error {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.closed {
-		s.mu.Unlock()
 		return fmt.Errorf("store: %w", ErrClosed)
 	}
 	s.running.Add(1)
-	s.mu.Unlock()
-	defer s.running.Done()
-	return through(ctx, func(run *session) error { return s.guard(run, fn) })
+	return nil
 }
 
 // guard runs fn, turns a panic into an error and ends the session: a

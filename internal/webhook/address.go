@@ -20,46 +20,48 @@ type closedRange struct {
 // IPv6 one, because a translator on the way would turn those into anything.
 // The predicates of net/netip miss about half of it. Narrower ranges go first,
 // so that an error names the closest one.
-var closedRanges = []closedRange{
-	closed("0.0.0.0/32", "the unspecified address"),
-	closed("0.0.0.0/8", "this network"),
-	closed("10.0.0.0/8", "private"),
-	closed("100.64.0.0/10", "carrier-grade NAT"),
-	closed("127.0.0.0/8", "loopback"),
-	closed("169.254.0.0/16", "link-local, where clouds serve metadata"),
-	closed("172.16.0.0/12", "private"),
-	closed("192.0.0.0/24", "IETF protocols"),
-	closed("192.0.2.0/24", "documentation"),
-	closed("192.88.99.0/24", "6to4 relays"),
-	closed("192.168.0.0/16", "private"),
-	closed("198.18.0.0/15", "benchmarking"),
-	closed("198.51.100.0/24", "documentation"),
-	closed("203.0.113.0/24", "documentation"),
-	closed("224.0.0.0/4", "multicast"),
-	closed("255.255.255.255/32", "broadcast"),
-	closed("240.0.0.0/4", "reserved"),
+func closedRanges() []closedRange {
+	return []closedRange{
+		closed("0.0.0.0/32", "the unspecified address"),
+		closed("0.0.0.0/8", "this network"),
+		closed("10.0.0.0/8", "private"),
+		closed("100.64.0.0/10", "carrier-grade NAT"),
+		closed("127.0.0.0/8", "loopback"),
+		closed("169.254.0.0/16", "link-local, where clouds serve metadata"),
+		closed("172.16.0.0/12", "private"),
+		closed("192.0.0.0/24", "IETF protocols"),
+		closed("192.0.2.0/24", "documentation"),
+		closed("192.88.99.0/24", "6to4 relays"),
+		closed("192.168.0.0/16", "private"),
+		closed("198.18.0.0/15", "benchmarking"),
+		closed("198.51.100.0/24", "documentation"),
+		closed("203.0.113.0/24", "documentation"),
+		closed("224.0.0.0/4", "multicast"),
+		closed("255.255.255.255/32", "broadcast"),
+		closed("240.0.0.0/4", "reserved"),
 
-	closed("::/128", "the unspecified address"),
-	closed("::1/128", "loopback"),
-	closed("::/96", "IPv4-compatible"),
-	closed("::ffff:0:0:0/96", "IPv4-translated"),
-	closed("64:ff9b::/96", "NAT64"),
-	closed("64:ff9b:1::/48", "local NAT64"),
-	closed("100::/64", "discard"),
-	closed("2001::/32", "Teredo"),
-	closed("2001:db8::/32", "documentation"),
-	closed("2001::/23", "IETF protocols"),
-	closed("2002::/16", "6to4"),
-	closed("3fff::/20", "documentation"),
-	closed("5f00::/16", "segment routing"),
-	closed("fc00::/7", "unique local"),
-	closed("fe80::/10", "link-local"),
-	closed("fec0::/10", "site-local"),
-	closed("ff00::/8", "multicast"),
-	// Last: all of IPv6 that is not handed out for global unicast.
-	closed("::/3", "not global unicast"),
-	closed("4000::/2", "not global unicast"),
-	closed("8000::/1", "not global unicast"),
+		closed("::/128", "the unspecified address"),
+		closed("::1/128", "loopback"),
+		closed("::/96", "IPv4-compatible"),
+		closed("::ffff:0:0:0/96", "IPv4-translated"),
+		closed("64:ff9b::/96", "NAT64"),
+		closed("64:ff9b:1::/48", "local NAT64"),
+		closed("100::/64", "discard"),
+		closed("2001::/32", "Teredo"),
+		closed("2001:db8::/32", "documentation"),
+		closed("2001::/23", "IETF protocols"),
+		closed("2002::/16", "6to4"),
+		closed("3fff::/20", "documentation"),
+		closed("5f00::/16", "segment routing"),
+		closed("fc00::/7", "unique local"),
+		closed("fe80::/10", "link-local"),
+		closed("fec0::/10", "site-local"),
+		closed("ff00::/8", "multicast"),
+		// Last: all of IPv6 that is not handed out for global unicast.
+		closed("::/3", "not global unicast"),
+		closed("4000::/2", "not global unicast"),
+		closed("8000::/1", "not global unicast"),
+	}
 }
 
 func closed(prefix, what string) closedRange {
@@ -116,7 +118,7 @@ func (g guard) check(addr netip.Addr) error {
 	if g.opened(addr) {
 		return nil
 	}
-	for _, r := range closedRanges {
+	for _, r := range closedRanges() {
 		if r.prefix.Contains(addr) {
 			return &closedError{closedRange: r, open: r.prefix.String()}
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/cli"
 	"github.com/cobound/prova/internal/cli/connect"
+	"github.com/cobound/prova/internal/cli/figures"
 	"github.com/cobound/prova/internal/importer"
 )
 
@@ -200,7 +201,7 @@ func (c RunsImport) print(env *cli.Env, sum Imported) error {
 		env.Talk("%s:%d: %s", r.File, r.Line, cli.Plain(r.Detail))
 	}
 	if sum.NoRelease > 0 {
-		env.Talk("%d runs carry no release: they are kept and not counted.", sum.NoRelease)
+		env.Talk("Without a release, and so kept and not counted: %s.", figures.Runs(sum.NoRelease))
 	}
 	text := fmt.Sprintf("%d created, %d known before, %d refused", sum.Created, sum.Duplicate, len(sum.Refused))
 	if sum.Others > 0 {

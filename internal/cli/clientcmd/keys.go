@@ -100,7 +100,11 @@ func (c KeysList) Run(ctx context.Context, env *cli.Env) error {
 		case k.ExpiresAt != nil:
 			state = "until " + when(*k.ExpiresAt)
 		}
-		t.Add(cli.Plain(k.ID), cli.Plain(k.Name), joinPermissions(k.Permissions), orAll(k.Environment), when(k.CreatedAt), state)
+		permissions := joinPermissions(k.Permissions)
+		if len(k.Permissions) == len(api.Permissions()) {
+			permissions = "all"
+		}
+		t.Add(cli.Plain(k.ID), cli.Plain(k.Name), permissions, orAll(k.Environment), when(k.CreatedAt), state)
 	}
 	return env.Print(t.Text(style))
 }

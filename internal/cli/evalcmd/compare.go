@@ -130,7 +130,7 @@ func (c Compare) files(ctx context.Context, env *cli.Env, gates []api.Gate) (api
 		}
 	}
 	answer.Verdict = compare.Releases(compare.Question{
-		Gates: gates, Confidence: c.Confidence, MinRuns: c.MinRuns, Guarantee: api.GuaranteeLook,
+		Gates: gates, Confidence: c.Confidence, MinRuns: c.MinRuns, Guarantee: api.GuaranteeLook, Attempt: 1,
 		Strata: []compare.Stratum{stratum}, Seed: strings.Join([]string{found.app, c.Baseline, c.Candidate}, "\n"),
 	})
 	return answer, nil

@@ -81,8 +81,10 @@ func Validate(t testing.TB, h http.Handler) http.Handler {
 	v := &validator{t: t, next: h, mux: http.NewServeMux(), routes: make(map[string]*routers.Route)}
 	for _, o := range Operations(doc) {
 		v.mux.Handle(o.Pattern(), http.NotFoundHandler()) // only to find the pattern
-		v.routes[o.Pattern()] = &routers.Route{Spec: doc, Server: &openapi3.Server{URL: "/"}, Path: o.Path,
-			PathItem: doc.Paths.Value(o.Path), Method: o.Method, Operation: o.Operation}
+		v.routes[o.Pattern()] = &routers.Route{
+			Spec: doc, Server: &openapi3.Server{URL: "/"}, Path: o.Path,
+			PathItem: doc.Paths.Value(o.Path), Method: o.Method, Operation: o.Operation,
+		}
 	}
 	return v
 }
@@ -132,6 +134,7 @@ type validator struct {
 func (v *validator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var sent bytes.Buffer
 	asked := r.Clone(r.Context())
+	r = r.WithContext(r.Context()) // net/http looks at its own request's body when it ends
 	if r.Body != nil {
 		r.Body = readCloser{io.TeeReader(r.Body, &sent), r.Body}
 	}
