@@ -16,6 +16,7 @@ import (
 
 // commands is the grammar: one field for each family.
 type commands struct {
+	Demo     Demo                `cmd:"" help:"See it work on this machine, in less than a minute."`
 	Serve    Serve               `cmd:"" help:"Run the server."`
 	Rollout  rolloutcmd.Commands `cmd:"" help:"Declare, watch and steer rollouts."`
 	Eval     evalcmd.Commands    `cmd:"" help:"Compare releases and compute intervals."`

@@ -42,6 +42,7 @@ type Authority struct {
 	Config
 	changed   *broadcast
 	recording *coalescer
+	ids       *sequence
 }
 
 // New checks the configuration.
@@ -50,7 +51,7 @@ func New(c Config) (*Authority, error) {
 		c.Signer.KeyID() == "" || len(c.CheckpointKey) != ed25519.PrivateKeySize {
 		return nil, errors.New("authority: the configuration is incomplete")
 	}
-	return &Authority{Config: c, changed: newBroadcast(), recording: newCoalescer()}, nil
+	return &Authority{Config: c, changed: newBroadcast(), recording: newCoalescer(), ids: &sequence{}}, nil
 }
 
 // Principal is who asks: the holder of an API key, or the system itself.

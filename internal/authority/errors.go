@@ -3,6 +3,7 @@ package authority
 import (
 	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/cobound/prova/api"
 )
@@ -52,6 +53,37 @@ func CodeOf(err error) Code {
 		return e.Code
 	}
 	return CodeInternal
+}
+
+// Status is the HTTP status and the title of a code's problem: part of the wire
+// contract, because problems also stand inside answers.
+func (c Code) Status() (status int, title string) {
+	switch c {
+	case CodeInvalid:
+		return http.StatusBadRequest, "The request is invalid"
+	case CodeUnauthenticated:
+		return http.StatusUnauthorized, "A valid API key is needed"
+	case CodeForbidden:
+		return http.StatusForbidden, "The key does not allow this"
+	case CodeNotFound:
+		return http.StatusNotFound, "Not found"
+	case CodeConflict:
+		return http.StatusConflict, "Conflict"
+	case CodeUnavailable:
+		return http.StatusServiceUnavailable, "Try again later"
+	case CodeInternal:
+	}
+	return http.StatusInternalServerError, "Internal error"
+}
+
+// ProblemOf is an error as a client may see it: neither its cause nor the detail of an internal one.
+func ProblemOf(err error) *api.Problem {
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.Code == CodeInternal {
+		e = &Error{Code: CodeInternal, Detail: "something broke on the server, and its log says what; nothing was decided, try again"}
+	}
+	status, title := e.Code.Status()
+	return &api.Problem{Type: api.ProblemBase + string(e.Code), Title: title, Status: status, Detail: e.Detail, Errors: e.Fields}
 }
 
 func fail(code Code, format string, args ...any) *Error {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"net/http"
 	"runtime"
 	"slices"
 	"sync"
@@ -61,6 +60,10 @@ func (a *Authority) Record(ctx context.Context, p Principal, batch []Submission)
 	work := make([]*pending, len(batch))
 	a.each(len(batch), func(i int) {
 		results[i].Index = i
+		if batch[i].Refused != nil {
+			results[i].Status, results[i].Problem = api.IngestRefused, batch[i].Refused
+			return
+		}
 		entry, event, err := a.prepare(p, batch[i], now)
 		if err != nil {
 			refuse(&results[i], err)
@@ -102,25 +105,8 @@ func (a *Authority) each(n int, fn func(i int)) {
 }
 
 func refuse(r *api.IngestResult, err error) {
-	e, ok := errors.AsType[*Error](err)
-	if !ok {
-		e = &Error{Code: CodeInternal, Detail: "the event could not be recorded"}
-	}
-	status := map[Code]int{CodeInvalid: http400, CodeConflict: http409, CodeForbidden: http403}[e.Code]
-	if status == 0 {
-		status = http500
-	}
-	r.Status, r.Receipt, r.LogIndex = api.IngestRefused, nil, nil
-	r.Problem = &api.Problem{Type: api.ProblemBase + string(e.Code), Title: "event refused", Status: status, Detail: e.Detail, Errors: e.Fields}
+	r.Status, r.Receipt, r.LogIndex, r.Problem = api.IngestRefused, nil, nil, ProblemOf(err)
 }
-
-// The statuses of refused events, which stand in the answer and so belong to the wire contract.
-const (
-	http400 = http.StatusBadRequest
-	http403 = http.StatusForbidden
-	http409 = http.StatusConflict
-	http500 = http.StatusInternalServerError
-)
 
 // record assigns indexes and folds metrics in, under the head's lock. It may
 // be run again, so it starts from the prepared entries each time.
@@ -212,9 +198,6 @@ type runBody struct {
 
 // prepare checks an event, fills in what it leaves out and signs it.
 func (a *Authority) prepare(p Principal, s Submission, now time.Time) (Entry, api.Event, error) {
-	if s.Refused != nil {
-		return Entry{}, api.Event{}, &Error{Code: codeOfStatus(s.Refused.Status), Detail: s.Refused.Detail, Fields: s.Refused.Errors}
-	}
 	e := s.Event
 	hash := sha256.New()
 	hash.Write(s.Canonical)
@@ -254,13 +237,6 @@ func (a *Authority) prepare(p Principal, s Submission, now time.Time) (Entry, ap
 		IdempotencyKey: e.IdempotencyKey, RequestHash: [32]byte(hash.Sum(nil)), Metrics: slices.Sorted(maps.Keys(e.Metrics)), Payloads: payloads,
 	}
 	return entry, e, nil
-}
-
-func codeOfStatus(status int) Code {
-	if status == http409 {
-		return CodeConflict
-	}
-	return CodeInvalid
 }
 
 func sealError(err error) error {

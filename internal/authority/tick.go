@@ -278,7 +278,7 @@ func (a *Authority) EvaluateActive(ctx context.Context, p Principal) (api.Evalua
 			tick, err := a.Evaluate(ctx, p, r.ID)
 			if err != nil {
 				a.Log.Error("tick failed", "org", p.Org, "rollout", r.ID, "error", err)
-				result.Problem = problemOf(err)
+				result.Problem = ProblemOf(err)
 			} else {
 				result.Tick = &tick
 			}
@@ -289,12 +289,4 @@ func (a *Authority) EvaluateActive(ctx context.Context, p Principal) (api.Evalua
 		}
 		before = page[len(page)-1].ID
 	}
-}
-
-func problemOf(err error) *api.Problem {
-	code, detail := CodeOf(err), "the rollout could not be evaluated; nothing was decided, try again"
-	if e, ok := errors.AsType[*Error](err); ok && code != CodeInternal {
-		detail = e.Detail
-	}
-	return &api.Problem{Type: api.ProblemBase + string(code), Title: "not evaluated", Status: http500, Detail: detail}
 }

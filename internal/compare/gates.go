@@ -28,7 +28,7 @@ func DefaultGates(seen []string) ([]api.Gate, error) {
 		gates = append(gates, g)
 	}
 	if !slices.ContainsFunc(gates, decisive) {
-		slices.Sort(seen)
+		seen = slices.Sorted(slices.Values(seen))
 		return nil, fmt.Errorf("the baseline reports none of the metrics that are gated by default (success, error, flagged); say which to gate, such as %s:better=higher; it reports: %s",
 			seen[0], strings.Join(seen, ", "))
 	}

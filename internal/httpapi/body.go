@@ -81,6 +81,7 @@ func (r *request) bytes(limit int64, types ...string) ([]byte, bool) {
 		r.note(bodyFault(readErr, limit))
 		return nil, false
 	}
+	r.extend(writeTime) // a body that took its time must not leave the answer without any
 	return raw, true
 }
 

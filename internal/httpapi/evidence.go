@@ -91,8 +91,6 @@ func (a reply) writeStream(r *request) error {
 // cutOff is an error behind the first byte of an answer: only ending the connection tells the client.
 type cutOff struct{ error }
 
-func (e cutOff) Unwrap() error { return e.error }
-
 type tail struct {
 	entryList
 	// ascending is set by after: the oldest runs behind a log index come first.

@@ -52,7 +52,7 @@ func newService(o Options) *service {
 }
 
 // How long a connection may take. A request that waits for news, or whose
-// answer streams, moves the limits of its own connection further.
+// answer streams, moves the limit of its own answer further.
 const (
 	headerTime = 10 * time.Second
 	readTime   = 60 * time.Second

@@ -26,29 +26,16 @@ const retryAfter = 2
 // status maps a code to the status and the title of its problem.
 func status(code authority.Code) (status int, title string) {
 	switch code {
-	case authority.CodeInvalid:
-		return http.StatusBadRequest, "The request is invalid"
-	case authority.CodeUnauthenticated:
-		return http.StatusUnauthorized, "A valid API key is needed"
-	case authority.CodeForbidden:
-		return http.StatusForbidden, "The key does not allow this"
-	case authority.CodeNotFound:
-		return http.StatusNotFound, "Not found"
 	case codeMethod:
 		return http.StatusMethodNotAllowed, "Method not allowed"
 	case codeTimeout:
 		return http.StatusRequestTimeout, "The request took too long to arrive"
-	case authority.CodeConflict:
-		return http.StatusConflict, "Conflict"
 	case codeTooLarge:
 		return http.StatusRequestEntityTooLarge, "The request is too large"
 	case codeMedia:
 		return http.StatusUnsupportedMediaType, "The format is not supported"
-	case authority.CodeUnavailable:
-		return http.StatusServiceUnavailable, "Try again later"
-	case authority.CodeInternal:
 	}
-	return http.StatusInternalServerError, "Internal error"
+	return code.Status()
 }
 
 // problemOf is an error as a client may see it: neither its cause nor the detail of an internal one.

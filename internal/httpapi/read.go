@@ -177,7 +177,7 @@ func orList[T ~string](values []T) string {
 // maxWait is the longest that a request may wait for news; a longer wait is cut to it.
 const maxWait = 60 * time.Second
 
-// wait reads how long the answer may wait for news, and moves the connection's limits behind that.
+// wait reads how long the answer may wait for news, and moves the connection's limit behind that.
 func (r *request) wait() time.Duration {
 	text := r.text("wait")
 	if text == "" {
@@ -193,12 +193,10 @@ func (r *request) wait() time.Duration {
 	return d
 }
 
-// extend gives this request d from now on, whatever the server's limits are.
-// The limit for reading counts too: when it passes, net/http takes the client for gone.
+// extend gives the answer d from now on, whatever the server's limit is. (The
+// limit on reading ends by itself when the request has been read.)
 func (r *request) extend(d time.Duration) {
-	control, until := http.NewResponseController(r.out), time.Now().Add(d)
-	_ = control.SetReadDeadline(until) // not every ResponseWriter has deadlines
-	_ = control.SetWriteDeadline(until)
+	_ = http.NewResponseController(r.out).SetWriteDeadline(time.Now().Add(d)) // not every ResponseWriter has deadlines
 }
 
 // page is a part of a list.

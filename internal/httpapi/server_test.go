@@ -229,6 +229,42 @@ func TestLongExport(t *testing.T) {
 	}
 }
 
+// slowRecord takes longer than what a slow body leaves of the server's limit.
+type slowRecord struct{ *fake }
+
+func (slowRecord) Record(ctx context.Context, _ authority.Principal, _ []authority.Submission) ([]api.IngestResult, error) {
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(1200 * time.Millisecond):
+		return nil, nil
+	}
+}
+
+// A body may come as slowly as the server allows, and is then still recorded in peace.
+func TestSlowBody(t *testing.T) {
+	_, addr := listen(t, slowRecord{&fake{}}, 800*time.Millisecond)
+	in, out := io.Pipe()
+	go func() {
+		time.Sleep(600 * time.Millisecond)
+		_, _ = io.WriteString(out, "[]")
+		_ = out.Close()
+	}()
+	r, err := http.NewRequest(http.MethodPost, "http://"+addr+ingestPath, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", bearer)
+	a, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = a.Body.Close() }()
+	if a.StatusCode != 200 {
+		t.Errorf("status %d", a.StatusCode)
+	}
+}
+
 func TestServerIsLimited(t *testing.T) {
 	srv := Server(http.NotFoundHandler())
 	if srv.ReadHeaderTimeout <= 0 || srv.ReadTimeout <= 0 || srv.WriteTimeout <= 0 || srv.IdleTimeout <= 0 || srv.MaxHeaderBytes <= 0 {

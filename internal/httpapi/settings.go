@@ -34,7 +34,7 @@ func (s *service) deleteWebhook(ctx context.Context, who authority.Principal, id
 	return reply{status: http.StatusNoContent}, s.cases.DeleteWebhook(ctx, who, id)
 }
 
-// readAction reads a call that needs no body and may be slow because it sends.
+// readAction reads a call that needs no body.
 func readAction(r *request) string {
 	r.noBody()
 	return r.id("id")

@@ -66,8 +66,10 @@ func TestLines(t *testing.T) {
 		"event":               {`{"kind":"agent_run","source":{"app_id":"a","release":"v2"},"metrics":{"x":1,"y":2}}`, []string{"1 a v2 2"}},
 		"event of a kind":     {`{"kind":"tool_call","source":{"app_id":"a"}}` + "\n" + good, []string{"2 a v1 1"}},
 		"outcome, no run":     {`{"kind":"outcome","source":{"app_id":"a"},"metrics":{"x":1}}`, []string{"1! an outcome without the run_id of its run"}},
-		"receipt": {`{"body":{"event_id":"evt_1","kind":"agent_run","org":"o","source":{"app_id":"a","release":"v3"},"metrics":{"x":1}},"key_id":"k","signature":"s"}`,
-			[]string{"1 a v3 1"}},
+		"receipt": {
+			`{"body":{"event_id":"evt_1","kind":"agent_run","org":"o","source":{"app_id":"a","release":"v3"},"metrics":{"x":1}},"key_id":"k","signature":"s"}`,
+			[]string{"1 a v3 1"},
+		},
 		"export": {`{"export":{"version":1}}` + "\n" +
 			`{"log_index":0,"receipt":{"body":{"event_id":"evt_1","kind":"key_event"}}}` + "\n" +
 			`{"log_index":1,"receipt":{"body":{"event_id":"evt_2","kind":"agent_run","source":{"app_id":"a","release":"v4"},"metrics":{"x":1}}}}` + "\n" +

@@ -127,8 +127,12 @@ func check(e api.Event) error {
 		return err
 	}
 	for _, n := range []struct{ what, value string }{
-		{"environment", e.Source.Environment}, {"release", e.Source.Release}, {"run_id", e.RunID},
-		{"probe_id", e.ProbeID}, {"unit_id", e.UnitID}, {"idempotency_key", e.IdempotencyKey},
+		{"environment", e.Source.Environment},
+		{"release", e.Source.Release},
+		{"run_id", e.RunID},
+		{"probe_id", e.ProbeID},
+		{"unit_id", e.UnitID},
+		{"idempotency_key", e.IdempotencyKey},
 	} {
 		if n.value == "" {
 			continue

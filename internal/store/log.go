@@ -77,6 +77,10 @@ func (t *tx) Append(entries []authority.Entry, after authority.Head) error {
 		}
 	}
 	if err := t.insert("append receipts", "INSERT INTO receipts (org, "+entryColumns+")", "", rows); err != nil {
+		if t.failed != nil && t.dialect.violation(t.failed) == violatesKey {
+			// Not a duplicate that the caller could look up, but a log and a head that differ.
+			return fmt.Errorf("store: append receipts: index %d or one after it is taken already: %w", t.size, t.failed)
+		}
 		return err
 	}
 	if err := t.insert("append payloads", "INSERT INTO payloads (org, idx, field, salt, value)", "", payloads); err != nil {

@@ -1,10 +1,15 @@
 package store_test
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/authority"
 	"github.com/cobound/prova/internal/store"
 	"github.com/cobound/prova/internal/store/pgtest"
@@ -35,7 +40,53 @@ func TestSQLite(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) authority.Store { return openSQLite(t) })
 }
 
+// TestPostgres runs the suite over two servers that share the database.
 func TestPostgres(t *testing.T) {
 	pgtest.URL(t) // holds the server for all
-	storetest.Run(t, func(t *testing.T) authority.Store { return openPostgres(t, pgtest.URL(t)) })
+	storetest.Run(t, func(t *testing.T) authority.Store {
+		url := pgtest.URL(t)
+		return &servers{stores: [2]*store.Store{openPostgres(t, url), openPostgres(t, url)}}
+	})
 }
+
+// servers sends what belongs to an org to one server after the other.
+type servers struct {
+	stores [2]*store.Store
+	next   atomic.Uint64
+}
+
+func (s *servers) one() *store.Store { return s.stores[s.next.Add(1)%2] }
+
+func (s *servers) View(ctx context.Context, org string, fn func(authority.Snapshot) error) error {
+	return s.one().View(ctx, org, fn)
+}
+
+func (s *servers) Update(ctx context.Context, org string, fn func(authority.Tx) error) error {
+	return s.one().Update(ctx, org, fn)
+}
+
+func (s *servers) CreateOrg(ctx context.Context, org authority.Org) error {
+	return s.one().CreateOrg(ctx, org)
+}
+
+func (s *servers) Orgs(ctx context.Context) ([]authority.Org, error) { return s.one().Orgs(ctx) }
+
+func (s *servers) APIKey(ctx context.Context, id string) (authority.APIKey, error) {
+	return s.one().APIKey(ctx, id)
+}
+
+func (s *servers) SaveSigningKey(ctx context.Context, key api.SigningKey) error {
+	return s.one().SaveSigningKey(ctx, key)
+}
+
+func (s *servers) SigningKeys(ctx context.Context) ([]api.SigningKey, error) {
+	return s.one().SigningKeys(ctx)
+}
+
+func (s *servers) DueDeliveries(ctx context.Context, now time.Time, limit int) ([]authority.DeliveryRef, error) {
+	return s.one().DueDeliveries(ctx, now, limit)
+}
+
+func (s *servers) Ping(ctx context.Context) error { return s.one().Ping(ctx) }
+
+func (s *servers) Close() error { return errors.Join(s.stores[0].Close(), s.stores[1].Close()) }

@@ -14,7 +14,7 @@ import (
 // batch and the commit.
 const (
 	maxBatch     = 256
-	maxBatchTime = 20 * time.Millisecond
+	maxBatchTime = 20 * time.Millisecond // after which nobody else joins
 )
 
 // writer owns the one connection that writes to a SQLite file. Callers that
@@ -23,7 +23,8 @@ const (
 type writer struct {
 	db   *sql.DB
 	log  *slog.Logger
-	link *sqliteLink // nil after a failure; the next batch opens another
+	link *sqliteLink   // nil after a failure; the next batch opens another
+	open time.Duration // how long a batch takes others in
 
 	jobs chan *job
 	stop chan struct{}
@@ -44,7 +45,7 @@ type job struct {
 var errExited = errors.New("store: the goroutine exited in a transaction")
 
 func startWriter(db *sql.DB, log *slog.Logger) *writer {
-	w := &writer{db: db, log: log, jobs: make(chan *job), stop: make(chan struct{}), done: make(chan struct{})}
+	w := &writer{db: db, log: log, open: maxBatchTime, jobs: make(chan *job), stop: make(chan struct{}), done: make(chan struct{})}
 	go w.loop()
 	return w
 }
@@ -109,7 +110,7 @@ func (w *writer) batch(first *job) {
 		j := batch[len(batch)-1]
 		err = w.take(j)
 		wrote = wrote || j.err == nil
-		if err != nil || len(batch) == maxBatch || time.Since(started) > maxBatchTime {
+		if err != nil || len(batch) == maxBatch || time.Since(started) > w.open {
 			break
 		}
 		next := w.next()

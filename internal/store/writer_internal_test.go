@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/cobound/prova/internal/authority"
 )
@@ -85,7 +86,8 @@ func TestBatchFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := openFileStore(t)
 			w := s.engine.(*sqliteEngine).writer
-			// One batch for sure: the second comes while the first has its turn.
+			w.open = time.Minute
+			// One batch: the second comes while the first has its turn.
 			second := make(chan error, 1)
 			first := w.write(t.Context(), func(run *session) error {
 				if err := addOrg("a")(run); err != nil {
@@ -97,11 +99,7 @@ func TestBatchFails(t *testing.T) {
 					second <- w.write(context.Background(), func(run *session) error { return errors.Join(addOrg("b")(run), spoil(run)) })
 				}()
 				<-waiting
-				for range 1000 { // until it stands in the queue
-					if err := run.script("wait", "SELECT 1"); err != nil {
-						return err
-					}
-				}
+				time.Sleep(100 * time.Millisecond) // until it stands in the queue
 				return nil
 			})
 			if first == nil || <-second == nil {
@@ -149,6 +147,45 @@ func TestBatchKeepsOthers(t *testing.T) {
 	}
 	if got := s.orgNames(t); got != strings.Join(want, " ") {
 		t.Errorf("orgs %q, want %q", got, want)
+	}
+}
+
+// TestSQLiteSettings: the settings that durability and integrity stand on.
+func TestSQLiteSettings(t *testing.T) {
+	s := openFileStore(t)
+	check := func(run *session, want map[string]string) error {
+		for name, value := range want {
+			err := run.each(name, "PRAGMA "+name, nil, func(r row) error {
+				var got string
+				err := r.Scan(&got)
+				if got != value {
+					t.Errorf("%s is %s, want %s", name, got, value)
+				}
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	both := map[string]string{
+		"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "10000", "fullfsync": "1", "checkpoint_fullfsync": "1",
+	}
+	if err := s.write(t.Context(), "", func(run *session) error {
+		both["wal_autocheckpoint"], both["query_only"] = "16000", "0"
+		return check(run, both)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.read(t.Context(), func(run *session) error {
+		both["query_only"] = "1"
+		return check(run, both)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.read(t.Context(), addOrg("x")); err == nil {
+		t.Error("a reader could write")
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 
 // RunsImport sends runs from files.
 type RunsImport struct {
-	File        []string `required:"" type:"path" sep:"none" placeholder:"FILE" help:"Runs: simple lines, events or receipts, one in each line. May be repeated."`
+	File        []string `required:"" sep:"none" placeholder:"FILE" help:"Runs: simple lines, events or receipts, one in each line. May be repeated."`
 	AppID       string   `name:"app-id" placeholder:"APP" help:"Record all runs under this agent instead of the one that they name."`
 	Concurrency int      `default:"1" placeholder:"N" help:"Requests at a time (default ${default}). More is faster, and the log then has the runs in another order than the file."`
 	JSON

@@ -73,8 +73,10 @@ func (c ReceiptsList) Run(ctx context.Context, env *cli.Env) error {
 	if err != nil {
 		return err
 	}
-	list, err := client.Receipts(ctx, prova.ReceiptFilter{Kind: c.Kind, AppID: c.AppID, Environment: c.Environment, Release: c.Release,
-		RolloutID: c.Rollout, ProbeID: c.Probe, Page: c.page()})
+	list, err := client.Receipts(ctx, prova.ReceiptFilter{
+		Kind: c.Kind, AppID: c.AppID, Environment: c.Environment, Release: c.Release,
+		RolloutID: c.Rollout, ProbeID: c.Probe, Page: c.page(),
+	})
 	if err != nil {
 		return err
 	}

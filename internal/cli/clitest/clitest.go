@@ -91,6 +91,8 @@ type answer struct {
 
 func start(ts *testscript.TestScript, _ bool, args []string) {
 	s := ts.Value(running).(*server)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.log.Reset()
 	s.routes = map[string][]answer{}
 	for line := range strings.Lines(ts.ReadFile(args[0])) {

@@ -13,12 +13,16 @@ func Rollout(state api.State, mode api.Mode) api.Rollout {
 	r := api.Rollout{
 		ID: "ro_1", AppID: "claims-agent", Environment: "production", BaselineRelease: "v36", CandidateRelease: "abc123",
 		Mode: mode, State: state, Advisory: mode == api.ModeShadow, Step: 1, FreshRuns: 18, Sequence: 3, Attempt: 1,
-		Policy: api.Policy{Mode: mode, Steps: []int{5, 25, 50, 100}, MinRuns: 30, FirstLook: 30, Confidence: 0.95, Guarantee: api.GuaranteeRollout,
-			ErrorBudget: 0.05, Gates: []api.Gate{{Metric: "success", Statistic: api.StatisticRate, Better: api.BetterHigher, On: api.OnRollback}}},
+		Policy: api.Policy{
+			Mode: mode, Steps: []int{5, 25, 50, 100}, MinRuns: 30, FirstLook: 30, Confidence: 0.95, Guarantee: api.GuaranteeRollout,
+			ErrorBudget: 0.05, Gates: []api.Gate{{Metric: "success", Statistic: api.StatisticRate, Better: api.BetterHigher, On: api.OnRollback}},
+		},
 		Ledger:    api.RolloutLedger{ErrorBudget: 0.05, Looks: 7},
 		CreatedAt: at, UpdatedAt: at, CreatedBy: "key_1",
-		Plan: api.Plan{Runs: 120, Text: "120 candidate runs at least. 30 runs a step show an outage at once, and a loss of 5 points only by luck.",
-			Step: []api.StepPlan{{Weight: 5, MinRuns: 30, BaselineRuns: 570, ExpectedSeconds: &seconds}, {Weight: 25, MinRuns: 30, BaselineRuns: 90}}},
+		Plan: api.Plan{
+			Runs: 120, Text: "120 candidate runs at least. 30 runs a step show an outage at once, and a loss of 5 points only by luck.",
+			Step: []api.StepPlan{{Weight: 5, MinRuns: 30, BaselineRuns: 570, ExpectedSeconds: &seconds}, {Weight: 25, MinRuns: 30, BaselineRuns: 90}},
+		},
 	}
 	weight := 5
 	if state == api.StatePromoted {
@@ -30,8 +34,10 @@ func Rollout(state api.State, mode api.Mode) api.Rollout {
 	if r.Weight = &weight; mode == api.ModeShadow {
 		r.Weight, r.PaperWeight = nil, &weight
 	}
-	d := api.Decision{EventID: "evt_1", Sequence: 3, Decision: api.Hold, Mode: mode, State: state, Step: r.Step, Weight: weight, Actor: "key_1",
-		RecordedAt: at, Reason: api.Reason{Code: "fresh_runs", Text: "18 of 30 fresh runs at 5%"}}
+	d := api.Decision{
+		EventID: "evt_1", Sequence: 3, Decision: api.Hold, Mode: mode, State: state, Step: r.Step, Weight: weight, Actor: "key_1",
+		RecordedAt: at, Reason: api.Reason{Code: "fresh_runs", Text: "18 of 30 fresh runs at 5%"},
+	}
 	switch state {
 	case api.StatePromoted:
 		d.Decision, d.Terminal, d.Reason = api.Promote, true, api.Reason{Code: "promoted", Text: "clean verdict at 50%, candidate fully promoted"}
@@ -70,9 +76,11 @@ func Verdict(outcome api.Outcome) api.Verdict {
 		Difference: &api.Difference{Estimate: 730, Lo: 210, Hi: 1490, Method: "mover"},
 		Verdict:    api.Regressed,
 	}
-	return api.Verdict{Verdict: outcome, Engine: api.Engine, Guarantee: api.GuaranteeRollout, Look: 7, Gates: []api.GateResult{gate},
+	return api.Verdict{
+		Verdict: outcome, Engine: api.Engine, Guarantee: api.GuaranteeRollout, Look: 7, Gates: []api.GateResult{gate},
 		Signals: []api.GateResult{latency}, Checks: []api.Check{{Check: "sample_ratio", Status: "ok"}, {Check: "baseline", Status: "warn", Detail: "the baseline has had no run for two hours"}},
-		Attempt: 1, Reason: gate.Reason}
+		Attempt: 1, Reason: gate.Reason,
+	}
 }
 
 // Tick is the answer to an evaluation that ends in a state with a decision.

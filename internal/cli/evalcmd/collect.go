@@ -51,8 +51,10 @@ type known struct {
 
 // collect reads all files.
 func (c Compare) collect(ctx context.Context, env *cli.Env) (*collection, error) {
-	found := &collection{baselineRelease: c.Baseline, candidateRelease: c.Candidate, runs: map[string]known{}, seen: map[string]bool{},
-		releases: map[string]int64{}, apps: map[string]bool{}, places: map[string]bool{}}
+	found := &collection{
+		baselineRelease: c.Baseline, candidateRelease: c.Candidate, runs: map[string]known{}, seen: map[string]bool{},
+		releases: map[string]int64{}, apps: map[string]bool{}, places: map[string]bool{},
+	}
 	for _, name := range c.File {
 		if err := c.readFile(ctx, env, name, found); err != nil {
 			return nil, err

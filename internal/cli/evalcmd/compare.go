@@ -106,8 +106,10 @@ func (c Compare) server(ctx context.Context, env *cli.Env, gates []api.Gate) (ap
 	if err != nil {
 		return api.Comparison{}, err
 	}
-	return client.Compare(ctx, api.CompareRequest{AppID: c.AppID, Environment: c.Environment, Baseline: c.Baseline, Candidate: c.Candidate,
-		Gates: gates, Confidence: &c.Confidence, MinRuns: &c.MinRuns})
+	return client.Compare(ctx, api.CompareRequest{
+		AppID: c.AppID, Environment: c.Environment, Baseline: c.Baseline, Candidate: c.Candidate,
+		Gates: gates, Confidence: &c.Confidence, MinRuns: &c.MinRuns,
+	})
 }
 
 func (c Compare) files(ctx context.Context, env *cli.Env, gates []api.Gate) (api.Comparison, error) {

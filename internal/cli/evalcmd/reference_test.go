@@ -105,8 +105,10 @@ func compareFile(t *testing.T, file, app, baseline, candidate string) api.Verdic
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	env := &cli.Env{Stdout: &stdout, Stderr: &stderr, Getenv: func(string) string { return "" }}
-	command := evalcmd.Compare{File: []string{file}, AppID: app, Baseline: baseline, Candidate: candidate, Confidence: 0.95, MinRuns: 30, Pair: "none", JSON: true,
-		Gate: []string{"success", "clean_success:rate:better=higher:on=warn"}}
+	command := evalcmd.Compare{
+		File: []string{file}, AppID: app, Baseline: baseline, Candidate: candidate, Confidence: 0.95, MinRuns: 30, Pair: "none", JSON: true,
+		Gate: []string{"success", "clean_success:rate:better=higher:on=warn"},
+	}
 	for _, metric := range []string{"latency_ms", "cost_usd", "tokens", "input_tokens", "output_tokens"} {
 		command.Gate = append(command.Gate, metric+":mean:better=lower:on=warn", metric+":p95:better=lower:on=warn")
 	}

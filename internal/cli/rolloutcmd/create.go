@@ -140,8 +140,10 @@ func guarantee(p api.Policy) string {
 }
 
 func planTable(p api.Plan) *cli.Table {
-	t := &cli.Table{Head: []string{"step", "weight", "candidate runs", "baseline runs", "takes about"},
-		Right: map[int]bool{0: true, 1: true, 2: true, 3: true}}
+	t := &cli.Table{
+		Head:  []string{"step", "weight", "candidate runs", "baseline runs", "takes about"},
+		Right: map[int]bool{0: true, 1: true, 2: true, 3: true},
+	}
 	for i, s := range p.Step {
 		weight := strconv.Itoa(s.Weight) + " %"
 		if s.MinRuns == 0 { // reaching the last step is the end

@@ -51,8 +51,10 @@ func (c List) Run(ctx context.Context, env *cli.Env) error {
 		return env.PrintJSON(list)
 	}
 	style := env.Out()
-	t := cli.Table{Head: []string{"rollout", "app", "releases", "environment", "mode", "state", "weight", "fresh", "created"},
-		Right: map[int]bool{6: true, 7: true}}
+	t := cli.Table{
+		Head:  []string{"rollout", "app", "releases", "environment", "mode", "state", "weight", "fresh", "created"},
+		Right: map[int]bool{6: true, 7: true},
+	}
 	for _, r := range list.Items {
 		t.Add(cli.Plain(r.ID), cli.Plain(r.AppID), short(r.BaselineRelease)+" → "+short(r.CandidateRelease), cli.Plain(r.Environment), string(r.Mode),
 			figures.State(r, style), figures.Weight(r), fmt.Sprintf("%d/%d", r.FreshRuns, r.Policy.MinRuns), r.CreatedAt.UTC().Format("2006-01-02 15:04Z"))

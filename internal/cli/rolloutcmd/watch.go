@@ -159,17 +159,20 @@ func (w *watcher) end(ctx context.Context, view View, err error) error {
 		w.env.Talk("Stopped watching; the rollout %s is as it was.", cli.Plain(w.ID.ID))
 		return err
 	case cli.Outage(err):
-		return fmt.Errorf("gave up after %s, nothing is known about the rollout since %s: %w", cli.About(w.Timeout.Duration()), standing(r), err)
+		return fmt.Errorf("gave up after %s; %s: %w", cli.About(w.Timeout.Duration()), lastSeen(r), err)
 	}
 	return err
 }
 
-// standing says where a rollout was when it was last seen.
-func standing(r api.Rollout) string {
+// standing says where a rollout is.
+func standing(r api.Rollout) string { return Line(View{Rollout: r}, cli.Style{}) }
+
+// lastSeen says what is known of a rollout behind an outage.
+func lastSeen(r api.Rollout) string {
 	if r.ID == "" {
-		return "the start"
+		return "the rollout was never seen"
 	}
-	return Line(View{Rollout: r}, cli.Style{})
+	return "the rollout was last seen " + standing(r)
 }
 
 // outcome is the exit code of a rollout that has ended, and the words for it.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"strconv"
 	"strings"
@@ -106,9 +107,7 @@ func (c Verify) trust() (receipt.Trust, error) {
 		if trust.Receipt == nil {
 			trust.Receipt = receipt.KeySet{}
 		}
-		for id, pub := range t.Receipt {
-			trust.Receipt[id] = pub
-		}
+		maps.Copy(trust.Receipt, t.Receipt)
 		trust.Checkpoint = append(trust.Checkpoint, t.Checkpoint...)
 		trust.CheckpointKeys = append(trust.CheckpointKeys, t.CheckpointKeys...)
 	}

@@ -20,8 +20,8 @@ import (
 	"github.com/cobound/prova/receipt"
 )
 
-// Run runs the suite. open returns an empty store for one test, which the
-// suite closes.
+// Run runs the suite, its tests in parallel. open returns an empty store for
+// one test, which the suite closes.
 func Run(t *testing.T, open func(t *testing.T) authority.Store) {
 	for _, c := range []struct {
 		name string
@@ -68,6 +68,7 @@ func Run(t *testing.T, open func(t *testing.T) authority.Store) {
 		{"Snapshot", testSnapshot},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			f := &fixture{T: t, Store: open(t)}
 			t.Cleanup(func() {
 				if err := f.Close(); err != nil {
