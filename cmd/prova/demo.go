@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/cobound/prova/api"
@@ -51,7 +52,7 @@ func (c *Demo) Run(ctx context.Context, env *cli.Env) (err error) {
 	defer func() {
 		screen.close()
 		if _, told := errors.AsType[*cli.ExitError](err); err != nil && !told && ctx.Err() == nil {
-			env.Talk("%s", stage.lastWords())
+			_, _ = io.WriteString(env.Stderr, stage.lastWords())
 		}
 		err = errors.Join(err, stage.close())
 	}()
@@ -107,7 +108,11 @@ func (c *Demo) play(ctx context.Context, s *demoStage) (int, error) {
 	if err != nil {
 		return code, err
 	}
-	proved, err := s.prove(ctx)
+	number := 2
+	if c.File == "" {
+		number = 3
+	}
+	proved, err := s.prove(ctx, number)
 	if err == nil && !proved {
 		err = errors.New("the evidence did not verify as it should; that is a bug, please report it")
 	}
@@ -145,10 +150,11 @@ func (c *Demo) simulate(ctx context.Context, s *demoStage) (int, error) {
 	s.begin(agent, c.Seed)
 	s.screen.title("A good release is promoted, a bad one is rolled back, and the proof is checked.", [][2]string{
 		{"server", s.server.url + ", its data in " + s.where()},
-		{"agent", fmt.Sprintf("%s, simulated (seed %d): v1 and v2 fail %.0f %% of their runs, v3 fails %.0f %% and is slower", demoApp, c.Seed, goodFailures*100, badFailures*100)},
+		{"agent", fmt.Sprintf("simulated (seed %d). v1 and v2 fail %.0f %% of their runs; v3 fails %.0f %%, and is slower", c.Seed, goodFailures*100, badFailures*100)},
 		{"router", "splits the requests by weight, records each run, and obeys signed webhooks only"},
 	})
 	s.router.serve(demoFirst)
+	agent.left = demoWarmUp
 	if err := s.traffic(ctx, demoWarmUp); err != nil {
 		return 0, err
 	}
@@ -158,13 +164,16 @@ func (c *Demo) simulate(ctx context.Context, s *demoStage) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		s.screen.scene(i+1, fmt.Sprintf("%s is the candidate, %s serves", candidate, serving))
-		end, err := s.ramp(ctx, request)
+		agent.left = demoMost
+		end, err := s.ramp(ctx, i+1, request)
 		if err != nil {
 			return 0, err
 		}
 		if !s.asAnnounced(candidate, end) {
 			code = cli.Undecided
+		}
+		if !end.State.Finished() {
+			break // an app has one canary at a time
 		}
 		if end.State == api.StatePromoted {
 			serving = candidate
@@ -184,7 +193,7 @@ func (s *demoStage) asAnnounced(candidate string, r api.Rollout) bool {
 	case r.State == want:
 		return true
 	case !r.State.Finished():
-		s.screen.remark(fmt.Sprintf("%s is not settled after %d runs: there is not enough evidence for either, so it holds.", candidate, s.router.sent()))
+		s.screen.remark(fmt.Sprintf("After %d runs there is not enough evidence for either, so it holds. The demo ends it here.", s.router.sent()))
 	case want == api.StatePromoted:
 		s.screen.remark(fmt.Sprintf("%s does no harm, and this seed had it look otherwise. A ramp rolls a harmless release back with a chance of at most %.0f %%: that is its error budget. Run the demo with another --seed.",
 			candidate, r.Policy.ErrorBudget*100))
@@ -213,8 +222,7 @@ func (c *Demo) replay(ctx context.Context, s *demoStage) (int, error) {
 		{"runs", recorded.summary()},
 		{"router", fmt.Sprintf("takes the next recorded run of the release that the weight picks (seed %d)", c.Seed)},
 	})
-	s.screen.scene(1, fmt.Sprintf("%s is the candidate, %s serves", cli.Plain(c.Candidate), cli.Plain(c.Baseline)))
-	end, err := s.ramp(ctx, request)
+	end, err := s.ramp(ctx, 1, request)
 	if err != nil {
 		return 0, err
 	}

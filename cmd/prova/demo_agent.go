@@ -12,8 +12,7 @@ import (
 // demoAgent answers requests.
 type demoAgent interface {
 	// run lets a release answer the next request and returns what is to be
-	// recorded of it. ok is false when it has no answer left; a simulated agent
-	// always has one.
+	// recorded of it. ok is false when it has no answer left.
 	run(release string) (events []api.Event, ok bool)
 }
 
@@ -37,7 +36,13 @@ type simulatedAgent struct {
 	// batch makes the keys of this demo differ from those of any other.
 	batch string
 	runs  int
+	// left is how many requests it still answers.
+	left int
 }
+
+// demoMost is the number of runs after which a simulated rollout counts as not
+// settled; a ramp with the defaults needs about 800.
+const demoMost = 4000
 
 func newSimulatedAgent(seed uint64) *simulatedAgent {
 	return &simulatedAgent{random: random.New(random.NewPCG(seed, 2)), batch: rand.Text()[:8]}
@@ -51,7 +56,11 @@ func behaviourOf(release string) behaviour {
 }
 
 func (a *simulatedAgent) run(release string) ([]api.Event, bool) {
+	if a.left == 0 {
+		return nil, false
+	}
 	b := behaviourOf(release)
+	a.left--
 	a.runs++
 	id := "demo-" + a.batch + "-" + strconv.Itoa(a.runs)
 	latency := math.Round(b.latency * math.Exp(b.spread*a.random.NormFloat64()))

@@ -11,33 +11,48 @@ import (
 // context ends.
 func (s *demoStage) farewell(ctx context.Context, keep bool) error {
 	if !keep {
-		s.screen.commands("Next", [][2]string{
-			{"Run a server", "prova serve --data ./prova-data"},
-			{"Gate a deploy in CI", `ID=$(prova-rollout create --app-id my-agent --baseline v36 --candidate "$GIT_SHA" \
-  --mode canary --json | jq -r .id)
-prova-rollout watch --id "$ID"      # ends with 0 promoted, 1 rolled back, 2 timed out`},
-			{"Look around in a server with this data", "prova demo --keep"},
-			{"Verify an export, offline", "prova verify --key keys.json export.ndjson"},
-		}, "From a checkout, prova is go run ./cmd/prova. The README has the rest.")
+		s.screen.commands("Next", s.nextSteps(), "In a checkout, prova is: go run ./cmd/prova, and so for prova-rollout. The README has the rest.")
 		return nil
 	}
-	quoted := shellQuote(s.data)
-	s.screen.commands("The server goes on at "+s.server.url+"; end it with Ctrl-C", [][2]string{
-		{"In another terminal, with the owner's key", fmt.Sprintf("export PROVA_BASE_URL=%s PROVA_API_KEY=\"$(cat %s)\"", s.server.url, shellQuote(filepath.Join(s.data, "owner-key")))},
-		{"List the rollouts", "prova rollout list"},
-		{"Show the decisions of the last one, each with its receipt", "prova rollout decisions --id " + s.decisionRollout},
-		{"Verify an export, offline", fmt.Sprintf("prova receipts export --out log.ndjson\nprova verify --key %s log.ndjson", shellQuote(filepath.Join(s.data, demoKeys)))},
-		{"Start it again later", "prova serve --data " + quoted},
-	}, "From a checkout, prova is go run ./cmd/prova.")
+	s.screen.commands("The server goes on at "+s.server.url+" until Ctrl-C", s.lookAround(), "In a checkout, prova is: go run ./cmd/prova.")
 	select {
 	case <-ctx.Done():
-		s.screen.print("\nThe server is stopped; its data stays in %s", s.data)
+		s.screen.print("\nThe server is stopped. Its data stays in %s", s.data)
 		return nil
 	case err := <-s.server.served:
-		s.server.served <- err
 		return fmt.Errorf("the server ended: %w", err)
 	}
 }
+
+// nextSteps are commands for those who have seen the demo.
+func (s *demoStage) nextSteps() [][2]string {
+	serve, around, verify := "./prova-data", [2]string{"The same once more, with the server left running to look around in", "prova demo --keep"}, "prova verify --key keys.json export.ndjson"
+	list := [][2]string{
+		{"Gate a deploy in CI: watch ends with 0 promoted, 1 rolled back, 2 timed out", `ID=$(prova-rollout create --app-id claims-agent --baseline v36 \
+  --candidate "$GIT_SHA" --mode canary --json | jq -r .id)
+prova-rollout watch --id "$ID" --interval 30 --timeout 3600`},
+	}
+	if !s.temporary {
+		serve = shellQuote(s.data)
+		verify = fmt.Sprintf("prova verify --key %s %s", s.file(demoKeys), s.file(demoExport))
+		around = [2]string{"Look at the keys, the export and the changed copy", "ls " + serve}
+	}
+	return append([][2]string{{"Run a server", "prova serve --data " + serve}}, append(list, around, [2]string{"Verify an export, offline", verify})...)
+}
+
+// lookAround are commands for a server that goes on.
+func (s *demoStage) lookAround() [][2]string {
+	return [][2]string{
+		{"In another terminal: the server, and the owner's key", fmt.Sprintf("export PROVA_BASE_URL=%s\nexport PROVA_API_KEY=\"$(cat %s)\"", s.server.url, s.file("owner-key"))},
+		{"List the rollouts; show the last one's decisions, each with its receipt", "prova rollout list\nprova rollout decisions --id " + s.rollout},
+		{"Export the log and verify it, offline", fmt.Sprintf("prova receipts export --out log.ndjson\nprova verify --key %s log.ndjson", s.file(demoKeys))},
+		{"See which check catches the changed copy", fmt.Sprintf("prova verify --key %s %s", s.file(demoKeys), s.file(demoTampered))},
+		{"Start this server again later", "prova serve --data " + shellQuote(s.data)},
+	}
+}
+
+// file is a file of the data directory, as a word of a command.
+func (s *demoStage) file(name string) string { return shellQuote(filepath.Join(s.data, name)) }
 
 // commands prints commands to copy, each under what it does.
 func (s *demoScreen) commands(title string, list [][2]string, note string) {

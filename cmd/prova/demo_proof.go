@@ -10,7 +10,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/cli"
 	"github.com/cobound/prova/receipt"
 )
@@ -24,9 +26,8 @@ const (
 
 // prove exports the log, verifies it offline, and shows that one changed byte
 // does not pass. It reports whether both came out as they should.
-func (s *demoStage) prove(ctx context.Context) (bool, error) {
-	s.screen.scene(3, "The proof: every run and every decision is a signed receipt in one log")
-	s.screen.print("")
+func (s *demoStage) prove(ctx context.Context, scene int) (bool, error) {
+	s.screen.scene(scene, "The proof: every run and every decision is a signed receipt in one log", "")
 	trust, err := s.pin(ctx)
 	if err != nil {
 		return false, err
@@ -39,6 +40,9 @@ func (s *demoStage) prove(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	s.screen.verified(report)
+	if err := s.screen.rest(ctx, demoPause); err != nil {
+		return false, err
+	}
 	edit, err := s.tamper()
 	if err != nil || edit == nil {
 		return report.Result == receipt.Verified, err
@@ -74,7 +78,7 @@ func (s *demoStage) export(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = stream.Close() }()
-	f, err := os.Create(filepath.Join(s.data, demoExport))
+	f, err := os.OpenFile(filepath.Join(s.data, demoExport), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -91,10 +95,10 @@ func (s *demoStage) verify(file string, trust receipt.Trust) (receipt.Report, er
 	return receipt.VerifyExport(f, trust, nil), nil
 }
 
-// demoEdit is the byte that was changed.
+// demoEdit is the change of a byte: the weight as it was and as it reads now.
 type demoEdit struct {
-	decision string
-	was, is  byte
+	decision api.Action
+	was, is  string
 }
 
 // tamper copies the export and changes one byte: the first digit of the weight
@@ -108,11 +112,11 @@ func (s *demoStage) tamper() (*demoEdit, error) {
 		return nil, err
 	}
 	defer func() { _ = in.Close() }()
-	out, err := os.Create(filepath.Join(s.data, demoTampered))
+	out, err := os.OpenFile(filepath.Join(s.data, demoTampered), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	edit := demoEdit{decision: string(s.decision.Decision)}
+	edit := demoEdit{decision: s.decision.Decision}
 	err = editExport(out, in, s.decision.EventID, &edit)
 	if err = errors.Join(err, out.Close()); err != nil {
 		return nil, err
@@ -128,16 +132,12 @@ func editExport(to io.Writer, from io.Reader, eventID string, edit *demoEdit) er
 	in, out := bufio.NewReader(from), bufio.NewWriter(to)
 	for {
 		line, err := in.ReadBytes('\n')
-		if at := bytes.LastIndex(line, member); edit.was == 0 && at >= 0 && bytes.Contains(line, event) {
-			digit := &line[at+len(member)]
-			edit.was, edit.is = *digit, *digit+1
-			switch *digit {
-			case '0':
-				edit.is = '5'
-			case '9':
-				edit.is = '8'
-			}
-			*digit = edit.is
+		if at := bytes.LastIndex(line, member); edit.was == "" && at >= 0 && bytes.Contains(line, event) {
+			number := line[at+len(member):]
+			number = number[:bytes.IndexByte(number, ',')]
+			edit.was = string(number)
+			number[0] = otherDigit(number[0])
+			edit.is = string(number)
 		}
 		if _, err := out.Write(line); err != nil {
 			return err
@@ -149,29 +149,43 @@ func editExport(to io.Writer, from io.Reader, eventID string, edit *demoEdit) er
 			return err
 		}
 	}
-	if edit.was == 0 {
+	if edit.was == "" {
 		return fmt.Errorf("the export lacks the receipt %s", eventID)
 	}
 	return out.Flush()
 }
 
+// otherDigit makes a digit another one that is a weight as well.
+func otherDigit(d byte) byte {
+	switch d {
+	case '0':
+		return '5'
+	case '9':
+		return '8'
+	}
+	return d + 1
+}
+
+// checkColumn is the width of the names of checks.
+const checkColumn = 16
+
 // verified prints a report in a few lines.
 func (s *demoScreen) verified(r receipt.Report) {
-	s.labelled("", fmt.Sprintf("%d receipts were exported and verified offline, with the server's public keys as the only trust:", r.Receipts), 1)
+	s.labelled("", fmt.Sprintf("%d receipts are exported and verified offline, with nothing but the server's public keys.", r.Receipts), 1)
 	for _, c := range []struct {
-		text   string
-		checks []receipt.CheckName
+		name, text string
+		checks     []receipt.CheckName
 	}{
-		{"every signature is by the server's key", []receipt.CheckName{receipt.CheckSignature, receipt.CheckKnownKey, receipt.CheckTrust}},
-		{"every receipt has the one canonical form of its content", []receipt.CheckName{receipt.CheckCanonicalForm, receipt.CheckSchema}},
-		{fmt.Sprintf("the log is whole: indexes %d to %d, none missing, none twice", r.From, r.From+r.Receipts-1), []receipt.CheckName{receipt.CheckLogIndex, receipt.CheckUniqueEvents, receipt.CheckCompleteness}},
-		{"the Merkle root rebuilt from the receipts is the one the server signed", []receipt.CheckName{receipt.CheckRoot, receipt.CheckSize, receipt.CheckCheckpoint}},
+		{"signatures", "each is the server's (Ed25519)", []receipt.CheckName{receipt.CheckSignature, receipt.CheckKnownKey, receipt.CheckTrust}},
+		{"canonical form", "each receipt is written in the one way in which it is signed", []receipt.CheckName{receipt.CheckCanonicalForm, receipt.CheckSchema}},
+		{"whole log", fmt.Sprintf("indexes %d to %d, none missing, none twice", r.From, r.From+r.Receipts-1), []receipt.CheckName{receipt.CheckLogIndex, receipt.CheckUniqueEvents, receipt.CheckCompleteness}},
+		{"root", "one hash over all receipts, rebuilt here, is the one that was signed", []receipt.CheckName{receipt.CheckRoot, receipt.CheckSize, receipt.CheckCheckpoint}},
 	} {
 		mark := s.style.Green("✓")
 		if !passed(r, c.checks) {
 			mark = s.style.Red("✗")
 		}
-		s.print("     %s %s", mark, c.text)
+		s.check(mark, c.name, c.text)
 	}
 	if r.Result != receipt.Verified {
 		s.failures(r)
@@ -197,7 +211,11 @@ func passed(r receipt.Report, names []receipt.CheckName) bool {
 // caught shows what a changed byte leads to.
 func (s *demoScreen) caught(edit demoEdit, r receipt.Report) {
 	s.print("")
-	s.labelled("", fmt.Sprintf("Now one byte of a copy is changed: in the receipt of the %s, the weight begins with %c instead of %c:", edit.decision, edit.is, edit.was), 1)
+	decision := string(edit.decision)
+	if edit.decision == api.Promote {
+		decision = "promotion"
+	}
+	s.labelled("", fmt.Sprintf("One byte is changed in a copy: the receipt of the %s now says weight %s, not %s.", decision, edit.is, edit.was), 1)
 	if r.Result == receipt.Verified {
 		s.remark("The change was not noticed.")
 		return
@@ -205,15 +223,27 @@ func (s *demoScreen) caught(edit demoEdit, r receipt.Report) {
 	s.failures(r)
 }
 
+// failures prints the checks that did not pass.
 func (s *demoScreen) failures(r receipt.Report) {
 	for _, c := range r.Checks {
 		if c.Status == receipt.OK {
 			continue
 		}
-		where := ""
+		text := cli.Plain(c.Detail)
 		if c.LogIndex != nil {
-			where = fmt.Sprintf("receipt %d: ", *c.LogIndex)
+			text = fmt.Sprintf("receipt %d: %s", *c.LogIndex, text)
 		}
-		s.print("     %s %s", s.style.Red("✗"), cli.Cut(cli.Pad(string(c.Check), 10)+where+cli.Plain(c.Detail), s.columns-8))
+		s.check(s.style.Red("✗"), string(c.Check), text)
+	}
+}
+
+// check prints one check, its text wrapped under itself.
+func (s *demoScreen) check(mark, name, text string) {
+	left := "     " + mark + " " + cli.Pad(name, checkColumn)
+	for i, line := range cli.Wrap(text, s.columns-cli.Width(left)-1) {
+		if i > 0 {
+			left = strings.Repeat(" ", cli.Width(left))
+		}
+		s.print("%s%s", left, line)
 	}
 }

@@ -120,7 +120,10 @@ func (r *recording) run(release string) ([]api.Event, bool) {
 func (r *recording) summary() string {
 	text := fmt.Sprintf("%s: %d of %s, %d of %s", filepath.Base(r.file), r.total[r.request.BaselineRelease], cli.Plain(r.request.BaselineRelease),
 		r.total[r.request.CandidateRelease], cli.Plain(r.request.CandidateRelease))
-	if r.skipped > 0 {
+	switch {
+	case r.skipped == 1:
+		text += "; 1 other is left out"
+	case r.skipped > 1:
 		text += fmt.Sprintf("; %d others are left out", r.skipped)
 	}
 	return text

@@ -9,7 +9,9 @@ import (
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/cli"
+	"github.com/cobound/prova/internal/cli/figures"
 	"github.com/cobound/prova/internal/cli/rolloutcmd"
+	"github.com/cobound/prova/internal/compare"
 )
 
 // demoScreen tells the story: a live frame on a terminal, otherwise a line for
@@ -20,8 +22,11 @@ type demoScreen struct {
 	style   cli.Style
 	live    *cli.Live // nil without a terminal
 	columns int
-	shown   api.Rollout
-	obeyed  int
+	// shown is the rollout as it was in the latest line, and obeyed the number
+	// of webhooks until then.
+	shown  api.Rollout
+	obeyed int
+	frame  string // the latest
 }
 
 // widest is the widest text without a terminal, which is read in a file.
@@ -59,30 +64,43 @@ func (s *demoScreen) title(text string, parts [][2]string) {
 	}
 }
 
-// scene begins a part of the demo.
-func (s *demoScreen) scene(number int, text string) {
+// scene begins a part of the demo and explains it, if there is need.
+func (s *demoScreen) scene(number int, text, explanation string) {
 	s.print("\n%s  %s", s.style.Cyan(strconv.Itoa(number)), s.style.Bold(text))
-	s.shown = api.Rollout{}
-}
-
-// declared says what was asked of a rollout.
-func (s *demoScreen) declared(r api.Rollout) {
-	p := r.Policy
-	steps := make([]string, len(p.Steps))
-	for i, w := range p.Steps {
-		steps[i] = strconv.Itoa(w)
-	}
-	text := fmt.Sprintf("Steps of %s %% of traffic. Each next one takes a clean verdict and %d fresh runs of %s.", strings.Join(steps, ", "), p.MinRuns, cli.Plain(r.CandidateRelease))
-	for _, line := range cli.Wrap(text, s.columns-4) {
+	for _, line := range cli.Wrap(explanation, s.columns-4) {
 		s.print("   %s", s.style.Dim(line))
 	}
 	s.print("")
+	s.shown = api.Rollout{}
+}
+
+// rules explains what a rollout is about to do.
+func rules(r api.Rollout) string {
+	candidate, steps := cli.Plain(r.CandidateRelease), ""
+	for i, w := range r.Policy.Steps {
+		switch {
+		case i == len(r.Policy.Steps)-1:
+			steps += " and then "
+		case i > 0:
+			steps += ", "
+		}
+		steps += strconv.Itoa(w)
+	}
+	var judged []string
+	for _, g := range r.Policy.Gates {
+		if g.On == api.OnRollback {
+			judged = append(judged, figures.Title(g))
+		}
+	}
+	return fmt.Sprintf("%s gets %s %% of the traffic. Each advance takes a clean verdict and %d fresh runs: runs of %s since the weight was set. "+
+		"Judged is the %s: if it is worse than with %s by more than chance explains, %s is rolled back at once.",
+		candidate, steps, r.Policy.MinRuns, candidate, strings.Join(judged, " and the "), cli.Plain(r.BaselineRelease), candidate)
 }
 
 // The columns of a line of the log.
 const (
 	runsColumn   = 7
-	weightColumn = 7
+	weightColumn = 8
 	wordColumn   = 10
 )
 
@@ -90,19 +108,35 @@ const (
 func (s *demoScreen) ticked(v rolloutcmd.View, router demoStatus) {
 	if s.live != nil {
 		columns, _ := cli.Size(s.env.Stdout)
-		v.Rollout.Environment = cli.Plain(v.Rollout.Environment)
-		s.live.Draw(rolloutcmd.Frame(v, s.style, columns) + s.routerLines(router))
-		s.shown, s.obeyed = v.Rollout, router.obeyed
+		s.frame = s.routerLines(router, columns) + "\n" + rolloutcmd.Frame(v, s.style, columns)
+		s.live.Draw(s.frame)
 		return
 	}
-	r := v.Rollout
-	if d := r.LastDecision; d != nil && s.news(r) {
-		s.line(router.runs, d.WeightFrom, s.decision(d.Decision), cli.Plain(d.Reason.Text))
+	if s.shown.ID == "" {
+		s.print("%s", s.style.Dim(cli.PadLeft("runs", runsColumn)+cli.PadLeft("weight", weightColumn)+"  decision  because"))
+	}
+	if d := v.Rollout.LastDecision; d != nil && s.news(v.Rollout) {
+		s.line(router.runs, d.WeightFrom, s.decision(d.Decision), because(*d))
 	}
 	if router.last != nil && router.obeyed != s.obeyed {
-		s.line(-1, 0, s.style.Cyan("webhook"), s.webhook(router))
+		s.line(-1, 0, s.style.Cyan("webhook"), told(router))
 	}
-	s.shown, s.obeyed = r, router.obeyed
+	s.shown, s.obeyed = v.Rollout, router.obeyed
+}
+
+// because is a decision's reason without what stands in the line already.
+func because(d api.Decision) string {
+	text := cli.Plain(d.Reason.Text)
+	if d.Decision == api.Hold {
+		text = strings.TrimPrefix(text, fmt.Sprintf("Holding at %d%%: ", d.Weight))
+	}
+	if d.Decision == api.Rollback {
+		text = strings.TrimSuffix(text, ", rolling back")
+	}
+	if d.Reason.Code == compare.ReasonNoLook {
+		text, _, _ = strings.Cut(text, ";")
+	}
+	return text
 }
 
 // news reports whether a reader of the log would want to know.
@@ -138,38 +172,25 @@ func (s *demoScreen) decision(a api.Action) string {
 	return s.style.Yellow(string(a))
 }
 
-// webhook says what the router was told last and what it did.
-func (s *demoScreen) webhook(router demoStatus) string {
-	d := router.last.Data
-	return fmt.Sprintf("%s, signature verified: the router now sends %d %% to %s", router.last.Event, d.Weight, cli.Plain(d.CandidateRelease))
+// told says what the router was told last and what it did.
+func told(router demoStatus) string {
+	return fmt.Sprintf("%s, signature verified: %s gets %d %% from now on", router.last.Event, cli.Plain(router.candidate), router.last.Data.Weight)
 }
 
-// routerLines stand below the frame.
-func (s *demoScreen) routerLines(router demoStatus) string {
-	candidate := cli.Plain(router.candidate)
-	told := "none yet: the first weight is from the rollout's creation"
+// routerLines stand above the frame.
+func (s *demoScreen) routerLines(router demoStatus, columns int) string {
+	webhook := s.style.Dim("none yet: the first weight came with the rollout's creation")
 	if router.last != nil {
-		told = fmt.Sprintf("%s, signature verified: %d %% to %s", router.last.Event, router.last.Data.Weight, candidate)
+		webhook = told(router)
 	}
-	columns, _ := cli.Size(s.env.Stdout)
-	lines := []string{
-		"  " + s.style.Cyan("router ") + fmt.Sprintf("  sends %d %% of requests to %s, %d runs recorded so far", router.percent, candidate, router.runs),
-		"  " + s.style.Cyan("webhook") + "  " + told,
-	}
-	for i, line := range lines {
-		lines[i] = cli.Cut(line, columns-1)
-	}
-	return "\n" + strings.Join(lines, "\n") + "\n"
+	return cli.Cut(s.style.Cyan("router ")+fmt.Sprintf("  sends %d %% of requests to %s; %d runs recorded so far", router.percent, cli.Plain(router.candidate), router.runs), columns-1) + "\n" +
+		cli.Cut(s.style.Cyan("webhook")+"  "+webhook, columns-1) + "\n"
 }
 
-// rest lets people watch: a beat, or longer after a transition.
-func (s *demoScreen) rest(ctx context.Context, moved bool) error {
+// rest lets people watch for a while, where there are any.
+func (s *demoScreen) rest(ctx context.Context, wait time.Duration) error {
 	if s.live == nil {
 		return ctx.Err()
-	}
-	wait := demoBeat
-	if moved {
-		wait = demoPause
 	}
 	select {
 	case <-ctx.Done():
@@ -204,6 +225,7 @@ func (s *demoScreen) remark(text string) {
 // close leaves the last frame behind and gives the cursor back.
 func (s *demoScreen) close() {
 	if s.live != nil {
-		s.live.Finish("")
+		s.live.Finish(s.frame)
+		s.frame = ""
 	}
 }

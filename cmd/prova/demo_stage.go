@@ -29,9 +29,9 @@ type demoStage struct {
 	// temporary: the data goes with the demo.
 	temporary bool
 	log       *os.File
-	// decision is the latest one that has a receipt, and of which rollout.
-	decision        api.Decision
-	decisionRollout string
+	// decision is the latest one that has a receipt, and rollout the one that it is of.
+	decision api.Decision
+	rollout  string
 }
 
 // openDemoStage starts the server on a free port and subscribes the router.
@@ -45,7 +45,7 @@ func openDemoStage(ctx context.Context, data string, keep bool, screen *demoScre
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("the demo cannot start: %w", err), s.close())
+			err = errors.Join(cli.Configf("the demo cannot start: %w", err), s.close())
 		}
 	}()
 	if err = os.MkdirAll(s.data, 0o700); err != nil {
@@ -97,10 +97,10 @@ func (s *demoStage) lastWords() string {
 	const most = 10
 	data, err := os.ReadFile(s.log.Name())
 	if err != nil || len(data) == 0 {
-		return "The server's log is empty."
+		return ""
 	}
 	lines := bytes.Split(bytes.TrimSpace(data), []byte("\n"))
-	return "The server's log ends with:\n" + string(bytes.Join(lines[max(len(lines)-most, 0):], []byte("\n")))
+	return "The server's log ends with:\n" + string(bytes.Join(lines[max(len(lines)-most, 0):], []byte("\n"))) + "\n"
 }
 
 // begin gives the router an agent and a seed.
@@ -113,13 +113,11 @@ func (s *demoStage) begin(agent demoAgent, seed uint64) {
 // it can be watched, and a transition is held a little longer. The batches are
 // the same without one, so that the story is too.
 const (
-	demoBatch  = 15
-	demoBeat   = 140 * time.Millisecond
-	demoPause  = 1200 * time.Millisecond
-	demoPeriod = 4 * time.Second // how long a webhook may take to arrive
-	// demoMost is the number of runs after which a simulated rollout counts as
-	// not settled; a ramp with the defaults needs about 800.
-	demoMost = 8000
+	demoBatch    = 15
+	demoBeat     = 140 * time.Millisecond
+	demoPause    = 1400 * time.Millisecond
+	demoReading  = 2500 * time.Millisecond
+	demoPatience = 10 * time.Second // how long a webhook may take to arrive
 )
 
 // traffic lets the router handle a number of requests and records their runs.
@@ -135,15 +133,22 @@ func (s *demoStage) traffic(ctx context.Context, requests int) error {
 // ramp declares a rollout and does what a CD system does: it lets traffic
 // flow, ticks, and leaves the weight to the webhooks. It returns when the
 // rollout is settled or the agent has no more runs.
-func (s *demoStage) ramp(ctx context.Context, request api.CreateRollout) (api.Rollout, error) {
+func (s *demoStage) ramp(ctx context.Context, scene int, request api.CreateRollout) (api.Rollout, error) {
 	r, _, err := s.client.CreateRollout(ctx, request)
 	if err != nil {
 		return r, err
 	}
+	explanation := "The same rules."
+	if scene == 1 {
+		explanation = rules(r)
+	}
+	s.screen.scene(scene, cli.Plain(r.CandidateRelease)+" is the candidate, "+cli.Plain(r.BaselineRelease)+" serves", explanation)
+	if err := s.screen.rest(ctx, demoReading); err != nil {
+		return r, err
+	}
 	// Creating a rollout fires nothing: the first weight is in the answer.
 	s.router.split(request.BaselineRelease, request.CandidateRelease, *r.Weight)
-	s.screen.declared(r)
-	for first := s.router.sent(); !r.State.Finished() && s.router.sent()-first < demoMost; {
+	for !r.State.Finished() {
 		more, err := s.router.handle(ctx, s.client, demoBatch)
 		if err != nil {
 			return r, err
@@ -152,13 +157,16 @@ func (s *demoStage) ramp(ctx context.Context, request api.CreateRollout) (api.Ro
 		if err != nil {
 			return r, err
 		}
-		moved := tick.Rollout.Step != r.Step || tick.Rollout.State != r.State
+		wait := demoBeat
+		if tick.Rollout.Step != r.Step || tick.Rollout.State != r.State {
+			wait = demoPause
+		}
 		r = tick.Rollout
 		s.screen.ticked(rolloutcmd.View{Rollout: r, Verdict: tick.Verdict}, s.router.status())
 		if !more && tick.Decision.Reason.Code != rollout.ReasonCatchingUp {
 			break
 		}
-		if err := s.screen.rest(ctx, moved); err != nil {
+		if err := s.screen.rest(ctx, wait); err != nil {
 			return r, err
 		}
 	}
@@ -174,9 +182,9 @@ func (s *demoStage) tick(ctx context.Context, r api.Rollout) (api.Tick, error) {
 		return tick, err
 	}
 	if tick.Decision.EventID != "" {
-		s.decision, s.decisionRollout = tick.Decision, r.ID
+		s.decision, s.rollout = tick.Decision, r.ID
 	}
-	ctx, cancel := context.WithTimeout(ctx, demoPeriod)
+	ctx, cancel := context.WithTimeout(ctx, demoPatience)
 	defer cancel()
 	for s.router.weight() != *tick.Rollout.Weight {
 		select {
