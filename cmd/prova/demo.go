@@ -18,14 +18,17 @@ type Demo struct {
 	Keep bool   `help:"Leave the server running at the end, with commands to try, until Ctrl-C. The data stays."`
 	Data string `type:"path" placeholder:"DIR" help:"Keep the data in this new or empty directory instead of a temporary one."`
 
-	File        string   `type:"path" placeholder:"FILE" help:"Replay recorded runs instead of the simulated agent: JSON lines as for prova runs import."`
-	App         string   `placeholder:"APP" help:"With --file: the agent whose runs are replayed."`
-	Baseline    string   `placeholder:"RELEASE" help:"With --file: the release that is trusted."`
-	Candidate   string   `placeholder:"RELEASE" help:"With --file: the release to be proved."`
-	Environment string   `placeholder:"NAME" help:"With --file: where the runs come from (default production)."`
-	Steps       []int    `placeholder:"5,25,50,100" help:"Weights of the ramp in percent."`
-	MinRuns     *int64   `placeholder:"N" help:"Fresh candidate runs that each step needs (default 30)."`
-	Gate        []string `sep:"none" placeholder:"GATE" help:"With --file: what is judged, as for prova rollout create. May be repeated."`
+	File        string `type:"path" placeholder:"FILE" help:"Replay recorded runs instead of the simulated agent: JSON lines as for prova runs import."`
+	App         string `placeholder:"APP" help:"With --file: the agent whose runs are replayed."`
+	Baseline    string `placeholder:"RELEASE" help:"With --file: the release that is trusted."`
+	Candidate   string `placeholder:"RELEASE" help:"With --file: the release to be proved."`
+	Environment string `placeholder:"NAME" help:"With --file: where the runs come from (default production)."`
+	Steps       []int  `placeholder:"5,25,50,100" help:"Weights of the ramp in percent."`
+	MinRuns     *int64 `placeholder:"N" help:"Fresh candidate runs that each step needs (default 30)."`
+	// most runs that a simulated rollout may take; 0 is demoMost.
+	most int
+
+	Gate []string `sep:"none" placeholder:"GATE" help:"With --file: what is judged, as for prova rollout create. May be repeated."`
 }
 
 // Help shows examples and the exit codes.
@@ -164,7 +167,9 @@ func (c *Demo) simulate(ctx context.Context, s *demoStage) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		agent.left = demoMost
+		if agent.left = c.most; c.most == 0 {
+			agent.left = demoMost
+		}
 		end, err := s.ramp(ctx, i+1, request)
 		if err != nil {
 			return 0, err

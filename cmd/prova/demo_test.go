@@ -268,6 +268,11 @@ func TestSimulatedAgentEnds(t *testing.T) {
 
 // A rollout that no number of runs settles is said to be unsettled.
 func TestDemoUnsettled(t *testing.T) {
-	out := runDemo(t, cli.Undecided, "--min-runs", "5000")
-	wantInOrder(t, out, "○ v2 is not settled", "not enough evidence for either", "✓ root", "✗ signature")
+	var stdout, stderr bytes.Buffer
+	demo := Demo{Seed: 1, MinRuns: new(int64(5000)), most: 300, Data: t.TempDir()}
+	err := demo.Run(t.Context(), &cli.Env{Program: "prova", Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Getenv: func(string) string { return "" }})
+	if code := cli.Code(err); code != cli.Undecided {
+		t.Fatalf("exit code %d\n%s", code, stderr.String())
+	}
+	wantInOrder(t, stdout.String(), "○ v2 is not settled", "not enough evidence for either", "✓ root", "✗ signature")
 }

@@ -33,7 +33,14 @@ var (
 // outside its argument. When fn returns an error the transaction is undone and
 // that error is returned as it is. When Update returns nil the effects are
 // durable; when it returns an error other than fn's the outcome is unknown and
-// the caller finds out by reading.
+// the caller finds out by reading. fn must not call the Store that runs it.
+//
+// An error of the database (also ErrExists) ends the transaction: fn returns
+// it, and nothing of the transaction stays. ErrNotFound and ErrVersion do not.
+//
+// Times are kept to the microsecond and returned in UTC. Text that holds NUL
+// or invalid UTF-8 is refused when it is written and finds nothing when it is
+// looked for.
 type Store interface {
 	// View reads one consistent snapshot.
 	View(ctx context.Context, org string, fn func(Snapshot) error) error
@@ -202,7 +209,7 @@ type EvidenceReader interface {
 	Cohort(appID, environment string, epoch int64, release string) (Cohort, error)
 	// Cohorts reads all cohorts of the given releases from an epoch on, by epoch, then release.
 	Cohorts(appID, environment string, fromEpoch int64, releases ...string) ([]Cohort, error)
-	// Releases sums up all cohorts by app, environment and release, without their summaries, by app, environment, first index. An empty appID or environment selects all.
+	// Releases sums up all cohorts by app, environment and release, with the names of their metrics, by app, environment, first index. An empty appID or environment selects all.
 	Releases(appID, environment string) ([]api.Release, error)
 }
 
@@ -298,7 +305,7 @@ type WebhookWriter interface {
 	SaveWebhook(w Webhook) error
 	// DeleteWebhook removes a webhook with its deliveries; ErrNotFound.
 	DeleteWebhook(id string) error
-	// AddDelivery puts a delivery into the outbox.
+	// AddDelivery puts a delivery into the outbox, without its attempts. A pending one without a next time is due since it was created.
 	AddDelivery(d api.Delivery) error
 	// ClaimDelivery moves a pending delivery whose time has come to until, so that nobody else sends it meanwhile; false if it is not pending or not due.
 	ClaimDelivery(id string, now, until time.Time) (bool, error)
@@ -306,7 +313,7 @@ type WebhookWriter interface {
 	SaveDelivery(d api.Delivery) error
 	// AddAttempt keeps one try.
 	AddAttempt(deliveryID string, a api.Attempt) error
-	// SupersedePromotes marks the pending promotes of a rollout superseded and returns how many.
+	// SupersedePromotes marks the pending promotes of a rollout superseded, clears their next time and returns how many.
 	SupersedePromotes(rolloutID string) (int, error)
 }
 

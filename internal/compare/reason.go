@@ -92,7 +92,11 @@ func amount(v float64) string {
 	case a >= 1:
 		return strconv.FormatFloat(v, 'f', 2, 64)
 	}
-	return strconv.FormatFloat(v, 'g', 3, 64)
+	decimals := 2 // and one more for each zero behind the point
+	for a := math.Abs(v); a < 1 && decimals < 12; a *= 10 {
+		decimals++
+	}
+	return strconv.FormatFloat(v, 'f', decimals, 64)
 }
 
 func unitOf(metric string) string {

@@ -268,34 +268,36 @@ func testSnapshot(f *fixture) {
 	}
 	f.race(func(int) {
 		for range 10 {
-			err := f.View(f.ctx(), "acme", func(s authority.Snapshot) error {
-				first, err := s.Head()
-				if err != nil {
-					return err
-				}
-				decisions, err := s.Decisions("ro_1", 0, 1_000_000)
-				if err != nil {
-					return err
-				}
-				entries, err := s.Entries(authority.EntryFilter{Newest: true}, 1)
-				if err != nil {
-					return err
-				}
-				last, err := s.Head()
-				if err != nil {
-					return err
-				}
-				size := first.Tree.Size()
-				if last.Tree.Size() != size || int64(len(decisions)) != size || len(entries) == 1 && entries[0].Index != size-1 {
-					return fmt.Errorf("sizes %d and %d, %d decisions, newest %d", size, last.Tree.Size(), len(decisions), len(entries))
-				}
-				return nil
-			})
-			if err != nil {
+			if err := f.View(f.ctx(), "acme", oneMoment); err != nil {
 				f.Errorf("view: %v", err)
 			}
 		}
 	})
 	close(stop)
 	writers.Wait()
+}
+
+// oneMoment reads in several steps what testSnapshot's writers keep equal.
+func oneMoment(s authority.Snapshot) error {
+	first, err := s.Head()
+	if err != nil {
+		return err
+	}
+	decisions, err := s.Decisions("ro_1", 0, 1_000_000)
+	if err != nil {
+		return err
+	}
+	entries, err := s.Entries(authority.EntryFilter{Newest: true}, 1)
+	if err != nil {
+		return err
+	}
+	last, err := s.Head()
+	if err != nil {
+		return err
+	}
+	size := first.Tree.Size()
+	if last.Tree.Size() != size || int64(len(decisions)) != size || len(entries) == 1 && entries[0].Index != size-1 {
+		return fmt.Errorf("sizes %d and %d, %d decisions, %d newest", size, last.Tree.Size(), len(decisions), len(entries))
+	}
+	return nil
 }
