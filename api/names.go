@@ -11,7 +11,7 @@ import (
 const MaxName = 200
 
 // CheckName refuses what cannot name anything: an empty or over-long text, a
-// control character, invalid UTF-8. what says which name it is.
+// control character or line separator, invalid UTF-8. what says which name it is.
 func CheckName(what, name string) error {
 	switch {
 	case name == "":
@@ -22,7 +22,7 @@ func CheckName(what, name string) error {
 		return fmt.Errorf("%s is not valid UTF-8", what)
 	}
 	for _, r := range name {
-		if unicode.IsControl(r) {
+		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
 			return fmt.Errorf("%s %q holds a control character", what, name)
 		}
 	}

@@ -202,6 +202,12 @@ func (g Gate) Complete() (Gate, error) {
 	return g, g.check()
 }
 
+// The largest margins: beyond them nothing could be called worse.
+const (
+	mostRateMargin     = 0.99
+	mostRelativeMargin = 100
+)
+
 func (g Gate) check() error {
 	if _, quantile := g.Statistic.Quantile(); !quantile && g.Statistic != StatisticRate && g.Statistic != StatisticMean {
 		return fmt.Errorf("gate %q: unknown statistic %q: want rate, mean, p50, p90, p95 or p99", g.Metric, g.Statistic)
@@ -215,8 +221,11 @@ func (g Gate) check() error {
 	if g.Pair != "" && g.Pair != PairProbe {
 		return fmt.Errorf("gate %q: pair=%s: want probe", g.Metric, g.Pair)
 	}
-	if g.Margin.Value < 0 || (g.Statistic == StatisticRate && !g.Margin.Relative && g.Margin.Value >= 1) {
-		return fmt.Errorf("gate %q: margin %s: want at least 0, and below 1 for a rate", g.Metric, g.Margin)
+	if g.Statistic == StatisticRate && !g.Margin.Relative && g.Margin.Value > mostRateMargin {
+		return fmt.Errorf("gate %q: margin %s: a margin on a rate is a share of at most %v, such as 0.02", g.Metric, g.Margin, mostRateMargin)
+	}
+	if g.Margin.Value < 0 || g.Margin.Relative && g.Margin.Value > mostRelativeMargin {
+		return fmt.Errorf("gate %q: margin %s: want at least 0, and at most %v %% of the baseline", g.Metric, g.Margin, mostRelativeMargin*100)
 	}
 	return nil
 }

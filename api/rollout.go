@@ -92,7 +92,7 @@ type Rollout struct {
 // RolloutLedger is the error budget of a rollout and what its looks spent.
 type RolloutLedger struct {
 	ErrorBudget float64 `json:"error_budget"`
-	// Looks is the number of closed blocks that were tested, in order.
+	// Looks is the number of closed blocks that were looked at, in order; those before first_look decide nothing.
 	Looks int64 `json:"looks"`
 	// Digest chains every look: SHA-256 over the digest before and the look, in hex.
 	Digest string       `json:"digest"`
@@ -196,30 +196,33 @@ type GateAnswer struct {
 	Reason    string `json:"reason"`
 }
 
-// Look is the test of one closed block on one gate.
+// Look is the test of one stratum of a closed block on one gate. The members
+// stand in sorted order, so that its JSON is its canonical form.
 type Look struct {
-	Gate string `json:"gate"`
+	// Allowed and Used are the error that may be, and is, spent so far.
+	Allowed  float64  `json:"allowed"`
+	Baseline Failures `json:"baseline"`
+	Block    int64    `json:"block"`
+	// Boundary is the smallest score that is regressed; 0 before the first look that decides, and so is Level.
+	Boundary  int64    `json:"boundary"`
+	Candidate Failures `json:"candidate"`
+	Gate      string   `json:"gate"`
+	// Information is the sum over the strata of n_c·n_b/(n_c+n_b), in runs.
+	Information float64 `json:"information"`
+	Level       float64 `json:"level"`
 	// Number counts the looks of this gate from 1.
-	Number  int64 `json:"number"`
-	Block   int64 `json:"block"`
-	Stratum int64 `json:"stratum"`
+	Number    int64 `json:"number"`
+	Regressed bool  `json:"regressed"`
+	Score     int64 `json:"score"`
 	// Strata is how many epochs have been looked at so far.
-	Strata      int64    `json:"strata"`
-	Candidate   Failures `json:"candidate"`
-	Baseline    Failures `json:"baseline"`
-	Information float64  `json:"information"`
-	Allowed     float64  `json:"allowed"`
-	Used        float64  `json:"used"`
-	Score       int64    `json:"score"`
-	// Boundary and Level are 0 where the look came before the first one that decides.
-	Boundary  int64   `json:"boundary"`
-	Level     float64 `json:"level"`
-	Tested    bool    `json:"tested"`
-	Regressed bool    `json:"regressed"`
+	Strata  int64   `json:"strata"`
+	Stratum int64   `json:"stratum"`
+	Tested  bool    `json:"tested"`
+	Used    float64 `json:"used"`
 }
 
 // Failures counts the harmful runs of one release in a block.
 type Failures struct {
-	Runs     int64 `json:"runs"`
 	Failures int64 `json:"failures"`
+	Runs     int64 `json:"runs"`
 }

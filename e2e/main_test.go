@@ -7,11 +7,14 @@
 package e2e
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
+	"strconv"
 	"testing"
 )
 
@@ -28,7 +31,18 @@ var built string
 
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
+// atOnce is how many tests run at a time: they wait for processes, disks and
+// the next attempt of a webhook more than they compute.
+const atOnce = 4
+
 func buildAndRun(m *testing.M) int {
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue && runtime.GOMAXPROCS(0) < atOnce {
+		if err := f.Value.Set(strconv.Itoa(atOnce)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
 	if built = os.Getenv(envPrograms); built != "" {
 		return m.Run()
 	}

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -69,15 +68,14 @@ type testServer struct {
 	args    []string
 	env     []string
 	data    string
-	// log is the file of what it wrote to stderr, over all its starts.
-	log string
+	// log and printed are the files of what it wrote to stderr and stdout, over all its starts.
+	log, printed string
 	// owner is the owner's key.
 	owner string
 
 	mu      sync.Mutex
 	url     string
 	process *exec.Cmd
-	stdout  bytes.Buffer
 	exited  chan struct{}
 	failure error
 }
@@ -87,7 +85,8 @@ func newServer(t testing.TB, b backend, args ...string) *testServer {
 	t.Helper()
 	dir := t.TempDir()
 	return &testServer{
-		TB: t, backend: b, program: serverProgram(), data: filepath.Join(dir, "data"), log: filepath.Join(dir, "server.log"), args: args,
+		TB: t, backend: b, program: serverProgram(), data: filepath.Join(dir, "data"),
+		log: filepath.Join(dir, "server.log"), printed: filepath.Join(dir, "server.out"), args: args,
 		env: environment("PROVA_LOG_FORMAT=", "GORACE=halt_on_error=0"),
 	}
 }
@@ -125,13 +124,12 @@ func (s *testServer) command() *exec.Cmd {
 func (s *testServer) start() {
 	s.Helper()
 	first := s.process == nil
-	file, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	s.ok(err)
-	defer func() { s.ok(file.Close()) }()
+	file, printed := s.appendTo(s.log), s.appendTo(s.printed)
+	defer func() { s.ok(errors.Join(file.Close(), printed.Close())) }()
 	before, err := file.Stat()
 	s.ok(err)
 	cmd, exited := s.command(), make(chan struct{})
-	cmd.Stdout, cmd.Stderr = &s.stdout, file
+	cmd.Stdout, cmd.Stderr = printed, file
 	s.ok(cmd.Start())
 	go func() {
 		err := cmd.Wait()
@@ -153,6 +151,13 @@ func (s *testServer) start() {
 	if key, err := os.ReadFile(filepath.Join(s.data, "owner-key")); err == nil {
 		s.owner = strings.TrimSpace(string(key))
 	}
+}
+
+func (s *testServer) appendTo(path string) *os.File {
+	s.Helper()
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	s.ok(err)
+	return f
 }
 
 var listens = regexp.MustCompile(`Prova listens on (http://\S+)`)
@@ -179,8 +184,11 @@ func (s *testServer) await(from int64) {
 }
 
 // logged is what the server wrote to stderr so far.
-func (s *testServer) logged() string {
-	text, err := os.ReadFile(s.log)
+func (s *testServer) logged() string { return s.contents(s.log) }
+
+func (s *testServer) contents(path string) string {
+	s.Helper()
+	text, err := os.ReadFile(path)
 	s.ok(err)
 	return string(text)
 }

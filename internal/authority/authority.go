@@ -61,6 +61,8 @@ type Principal struct {
 	Permissions []api.Permission
 	// Environment limits the key to one; empty is no limit.
 	Environment string
+	// ExpiresAt ends the key; nil is never.
+	ExpiresAt *time.Time
 }
 
 // Actor names the principal in receipts.

@@ -109,32 +109,36 @@ func (a *Authority) create(tx Tx, p Principal, r api.CreateRollout) (stored, boo
 	if err != nil {
 		return stored{}, false, err
 	}
-	traffic, seen, err := a.traffic(tx, r)
-	if err != nil {
-		return stored{}, false, err
-	}
-	policy, fields := rollout.NewPolicy(r, seen)
-	if len(fields) > 0 {
-		return stored{}, false, &Error{Code: CodeInvalid, Detail: fields[0].Detail, Fields: fields}
-	}
 	request, err := requestDigest(r)
 	if err != nil {
 		return stored{}, false, err
 	}
-	if same, err := a.unfinishedEqual(tx, r, policy.Mode, request); err != nil || same != nil {
+	open, err := unfinishedOf(tx, r)
+	if err != nil {
+		return stored{}, false, err
+	}
+	for _, s := range open { // before the policy is filled in: its defaults may come out otherwise by now
+		if s.RequestDigest == request {
+			return s, false, nil
+		}
+	}
+	traffic, seen, err := a.traffic(tx, r)
+	if err != nil {
+		return stored{}, false, err
+	}
+	b, err := a.begin(tx, p, r, seen, request)
+	if err != nil {
+		return stored{}, false, err
+	}
+	if same, err := clash(open, b.stored); err != nil || same != nil {
 		if err != nil {
 			return stored{}, false, err
 		}
 		return *same, false, nil
 	}
-	now := a.now()
-	s, err := a.begin(tx, p, r, policy, request, now)
-	if err != nil {
-		return stored{}, false, err
-	}
-	s.Plan = rollout.PlanOf(s.Core.Policy, withFailures(traffic, s.Core.Policy))
-	err = a.declare(tx, p, head, &s, now)
-	return s.stored, true, err
+	b.Plan = rollout.PlanOf(b.Core.Policy, withFailures(traffic, b.Core.Policy))
+	err = a.declare(tx, p, head, &b, b.CreatedAt)
+	return b.stored, true, err
 }
 
 // requestDigest tells requests apart by what they ask for, not by why.
@@ -148,28 +152,38 @@ func requestDigest(r api.CreateRollout) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// unfinishedEqual finds the unfinished rollout that an equal request made. An
-// unfinished canary that another request made is a conflict.
-func (a *Authority) unfinishedEqual(tx Tx, r api.CreateRollout, mode api.Mode, request string) (*stored, error) {
-	records, err := tx.Rollouts(RolloutFilter{AppID: r.AppID, Environment: r.Environment, Mode: mode, States: unfinished()}, maxUnfinished)
+// unfinishedOf lists the unfinished rollouts of the app and environment, newest first.
+func unfinishedOf(tx Tx, r api.CreateRollout) ([]stored, error) {
+	records, err := tx.Rollouts(RolloutFilter{AppID: r.AppID, Environment: r.Environment, States: unfinished()}, maxUnfinished)
 	if err != nil {
 		return nil, err
 	}
-	for _, record := range records {
-		s, err := open(record)
-		if err != nil {
+	out := make([]stored, len(records))
+	for i, record := range records {
+		if out[i], err = open(record); err != nil {
 			return nil, err
 		}
-		if s.RequestDigest == request {
+	}
+	return out, nil
+}
+
+// clash finds among the unfinished rollouts the one that is equal to a new
+// one. A canary beside another one is a conflict, and so is one rollout too many.
+func clash(unfinished []stored, b stored) (*stored, error) {
+	for _, s := range unfinished {
+		if s.Core.Policy.Mode != b.Core.Policy.Mode {
+			continue
+		}
+		if s.BaselineRelease == b.BaselineRelease && s.CandidateRelease == b.CandidateRelease && s.PolicyDigest == b.PolicyDigest {
 			return &s, nil
 		}
-		if mode == api.ModeCanary {
+		if !s.shadow() {
 			return nil, fail(CodeConflict, "the canary %s (%s against %s) of %s in %s is %s; finish or abort it first, or create a shadow",
 				s.Core.ID, s.CandidateRelease, s.BaselineRelease, s.AppID, s.Environment, s.Core.State)
 		}
 	}
-	if len(records) == maxUnfinished {
-		return nil, fail(CodeConflict, "%s in %s has %d unfinished rollouts; abort some first", r.AppID, r.Environment, maxUnfinished)
+	if len(unfinished) == maxUnfinished {
+		return nil, fail(CodeConflict, "%s in %s has %d unfinished rollouts; abort some first", b.AppID, b.Environment, maxUnfinished)
 	}
 	return nil, nil
 }
@@ -185,43 +199,60 @@ type beginning struct {
 
 // begin makes the new rollout's state: the first attempt, a further one after
 // a rollback, or the continuation of one that was aborted.
-func (a *Authority) begin(tx Tx, p Principal, r api.CreateRollout, policy api.Policy, request string, now time.Time) (beginning, error) {
-	digest, err := policyDigest(policy)
+func (a *Authority) begin(tx Tx, p Principal, r api.CreateRollout, seen []string, request string) (beginning, error) {
+	now := a.now()
+	b := beginning{stored: stored{document: document{AppID: r.AppID, Environment: r.Environment, BaselineRelease: r.BaselineRelease,
+		CandidateRelease: r.CandidateRelease, RequestDigest: request, Labels: maps.Clone(r.Labels), AttemptReason: r.AttemptReason,
+		CreatedAt: now, CreatedBy: p.Actor(), UpdatedAt: now}}}
+	id := a.newID("rol_", now)
+	before, err := lastFinished(tx, r)
 	if err != nil {
-		return beginning{}, &Error{Code: CodeInternal, Detail: "the policy cannot be written", Cause: err}
-	}
-	core, err := rollout.New(a.newID("rol_", now), policy)
-	if err != nil {
-		return beginning{}, &Error{Code: CodeInternal, Detail: "the ledger cannot be opened", Cause: err}
-	}
-	b := beginning{stored: stored{document: document{
-		Core: core, AppID: r.AppID, Environment: r.Environment,
-		BaselineRelease: r.BaselineRelease, CandidateRelease: r.CandidateRelease, PolicyDigest: digest, RequestDigest: request, Labels: maps.Clone(r.Labels),
-		AttemptReason: r.AttemptReason, CreatedAt: now, CreatedBy: p.Actor(), UpdatedAt: now,
-	}}}
-	last, err := tx.Rollouts(RolloutFilter{
-		AppID: r.AppID, Environment: r.Environment, CandidateRelease: r.CandidateRelease, Mode: policy.Mode,
-		States: []api.State{api.StatePromoted, api.StateRolledBack, api.StateAborted},
-	}, 1)
-	if err != nil || len(last) == 0 || last[0].State == api.StatePromoted {
 		return b, err
 	}
-	before, err := open(last[0])
-	if err != nil {
-		return beginning{}, err
-	}
-	// An equal request means the same policy, though its defaults might be filled in otherwise by now.
-	if before.Core.State == api.StateAborted && before.BaselineRelease == r.BaselineRelease && (before.RequestDigest == request || before.PolicyDigest == digest) {
-		err := b.continues(tx, before)
+	aborted := before != nil && before.Core.State == api.StateAborted && before.BaselineRelease == r.BaselineRelease
+	if aborted && before.RequestDigest == request { // the same policy, though its defaults might be filled in otherwise by now
+		err := b.continues(tx, id, *before)
 		return b, err
+	}
+	policy, fields := rollout.NewPolicy(r, seen)
+	if len(fields) > 0 {
+		return b, &Error{Code: CodeInvalid, Detail: fields[0].Detail, Fields: fields}
+	}
+	if b.PolicyDigest, err = policyDigest(policy); err != nil {
+		return b, &Error{Code: CodeInternal, Detail: "the policy cannot be written", Cause: err}
+	}
+	if aborted && before.PolicyDigest == b.PolicyDigest {
+		err := b.continues(tx, id, *before)
+		return b, err
+	}
+	if b.Core, err = rollout.New(id, policy); err != nil {
+		return b, &Error{Code: CodeInternal, Detail: "the ledger cannot be opened", Cause: err}
+	}
+	if before == nil || before.Core.State == api.StatePromoted {
+		return b, nil
 	}
 	if r.AttemptReason == "" {
-		return beginning{}, fail(CodeConflict, "%s was %s before (rollout %s); to try it again with new evidence and a new error budget, give attempt_reason (--attempt-reason)",
+		return b, fail(CodeConflict, "%s was %s before (rollout %s); to try it again with new evidence and a new error budget, give attempt_reason (--attempt-reason)",
 			r.CandidateRelease, ended(before.Core.State), before.Core.ID)
 	}
 	b.Core.Attempt = before.Core.Attempt + 1
 	b.SpentBefore = before.SpentBefore + before.Core.Policy.ErrorBudget
 	return b, nil
+}
+
+// lastFinished is the newest finished rollout of the candidate in the mode asked for; nil if there is none.
+func lastFinished(tx Tx, r api.CreateRollout) (*stored, error) {
+	mode := r.Mode
+	if mode == "" {
+		mode = api.ModeShadow
+	}
+	records, err := tx.Rollouts(RolloutFilter{AppID: r.AppID, Environment: r.Environment, CandidateRelease: r.CandidateRelease, Mode: mode,
+		States: []api.State{api.StatePromoted, api.StateRolledBack, api.StateAborted}}, 1)
+	if err != nil || len(records) == 0 {
+		return nil, err
+	}
+	s, err := open(records[0])
+	return &s, err
 }
 
 func ended(s api.State) string {
@@ -231,9 +262,9 @@ func ended(s api.State) string {
 	return "rolled back"
 }
 
-// continues takes over evidence and ledger, with the closed blocks that nobody looked at.
-func (b *beginning) continues(tx Tx, before stored) error {
-	b.Core = rollout.Continue(b.Core.ID, before.Core)
+// continues takes over policy, evidence and ledger, with the closed blocks that nobody looked at.
+func (b *beginning) continues(tx Tx, id string, before stored) error {
+	b.Core = rollout.Continue(id, before.Core)
 	b.PolicyDigest, b.SpentBefore, b.FirstEpoch, b.before = before.PolicyDigest, before.SpentBefore, before.FirstEpoch, &before
 	after := before.Core.Ledger.Block
 	for {
@@ -255,7 +286,8 @@ func (b *beginning) continues(tx Tx, before stored) error {
 	}
 }
 
-// firstBlock is the empty block that the rollout begins to fill.
+// firstBlock is the empty block that the rollout begins to fill. The block
+// that an aborted one was filling ends with it, and its runs are not lost.
 func (b *beginning) firstBlock(tx Tx, epoch, index int64) (rollout.Block, error) {
 	if b.before == nil {
 		return rollout.FirstBlock(b.Core.Policy, epoch, index), nil
@@ -264,11 +296,14 @@ func (b *beginning) firstBlock(tx Tx, epoch, index int64) (rollout.Block, error)
 	if err != nil {
 		return rollout.Block{}, err
 	}
-	var open rollout.Block
-	if err := json.Unmarshal(record.Doc, &open); err != nil {
+	f := filling{}
+	if err := json.Unmarshal(record.Doc, &f.block); err != nil {
 		return rollout.Block{}, err
 	}
-	return open.Next(false, epoch, index), nil
+	f.end(epoch, index)
+	b.pendingBlocks = append(b.pendingBlocks, f.closed...)
+	f.block.StepFrom = index
+	return f.block, nil
 }
 
 // declare seals the rollout_created receipt and writes everything.
@@ -318,14 +353,20 @@ func (a *Authority) declare(tx Tx, p Principal, head Head, b *beginning, now tim
 	return f.save(tx)
 }
 
-// beginEpoch ends the open epoch, so that a rollout's evidence begins with it, and returns the new one's number.
+// beginEpoch ends the open epoch, so that a rollout's evidence begins with a
+// new one, and returns its number. A canary changes a weight, and ends the
+// blocks that others are filling; a shadow does not.
 func beginEpoch(tx Tx, s stored, index int64, now time.Time) (int64, error) {
-	f := newFold(tx, now)
-	sp, err := f.span(s.AppID, s.Environment, index)
+	f := newFold(tx)
+	sp, err := f.span(s.AppID, s.Environment, index, now)
 	if err != nil {
 		return 0, err
 	}
-	sp.cut(index, now)
+	if s.shadow() {
+		sp.begin(index, now)
+	} else {
+		sp.cut(index, now)
+	}
 	return sp.epoch.Number, f.save()
 }
 

@@ -36,7 +36,9 @@ type document struct {
 	Sequence     int64         `json:"sequence"`
 	StreamHead   string        `json:"stream_head"`
 	LastDecision *api.Decision `json:"last_decision,omitempty"`
-	Plan         api.Plan      `json:"plan"`
+	// Transition is the sequence of the last decision that changed the weight: an earlier one must not be sent again.
+	Transition int64    `json:"transition"`
+	Plan       api.Plan `json:"plan"`
 }
 
 // stored is a document with the record that it came from.

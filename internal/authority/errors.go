@@ -80,7 +80,7 @@ func (c Code) Status() (status int, title string) {
 func ProblemOf(err error) *api.Problem {
 	e, ok := errors.AsType[*Error](err)
 	if !ok || e.Code == CodeInternal {
-		e = &Error{Code: CodeInternal, Detail: "something broke on the server, and its log says what; nothing was decided, try again"}
+		e = &Error{Code: CodeInternal, Detail: "something broke on the server, and its log says what; read again what was to change before you repeat it"}
 	}
 	status, title := e.Code.Status()
 	return &api.Problem{Type: api.ProblemBase + string(e.Code), Title: title, Status: status, Detail: e.Detail, Errors: e.Fields}
@@ -110,5 +110,5 @@ func storeError(what string, err error) error {
 	if _, ok := errors.AsType[*Error](err); ok {
 		return err
 	}
-	return &Error{Code: CodeUnavailable, Detail: "the database did not answer as it should; nothing was decided, try again", Cause: err}
+	return &Error{Code: CodeUnavailable, Detail: "the database did not answer as it should: if this was a change, it may or may not have been made; read it again before you repeat it", Cause: err}
 }

@@ -26,7 +26,6 @@ const (
 // head's lock.
 type fold struct {
 	tx    Tx
-	now   time.Time
 	spans map[[2]string]*span // by app and environment
 	runs  map[[3]string][]Entry
 	units map[string]uint64 // of runs of this batch, by event id
@@ -52,8 +51,8 @@ type filling struct {
 	dirty  bool
 }
 
-func newFold(tx Tx, now time.Time) *fold {
-	return &fold{tx: tx, now: now, spans: map[[2]string]*span{}, runs: map[[3]string][]Entry{}, units: map[string]uint64{}}
+func newFold(tx Tx) *fold {
+	return &fold{tx: tx, spans: map[[2]string]*span{}, runs: map[[3]string][]Entry{}, units: map[string]uint64{}}
 }
 
 // add folds one event in. An *Error refuses the event; any other ends the transaction.
@@ -69,12 +68,12 @@ func (f *fold) add(w *pending) error {
 
 func (f *fold) addRun(w *pending) error {
 	e := &w.entry
-	s, err := f.span(e.AppID, e.Environment, e.Index)
+	s, err := f.span(e.AppID, e.Environment, e.Index, e.RecordedAt)
 	if err != nil {
 		return err
 	}
-	if s.epoch.Runs >= EpochRuns || f.now.Sub(s.epoch.StartedAt) >= EpochTime {
-		s.cut(e.Index, f.now)
+	if s.epoch.Runs >= EpochRuns || e.RecordedAt.Sub(s.epoch.StartedAt) >= EpochTime {
+		s.cut(e.Index, e.RecordedAt)
 	}
 	s.epoch.Runs++
 	e.Epoch = s.epoch.Number
@@ -101,7 +100,7 @@ func (f *fold) addRun(w *pending) error {
 		if side, ok := r.side(e.Release); ok {
 			r.block.AddRun(side, e.Index, w.event.Metrics)
 			r.dirty = true
-			r.closeIfFull(e.Index + 1)
+			r.closeIfFull(e.Index+1, s.epoch.Number)
 		}
 	}
 	return nil
@@ -145,7 +144,10 @@ func (f *fold) addOutcome(w *pending) error {
 		return nil
 	}
 	run := known[i]
-	for _, k := range known {
+	for j, k := range known {
+		if j != i && (k.Kind != api.KindOutcome || k.Epoch == 0) { // another run of this id, or an outcome that came before the run and was not counted
+			continue
+		}
 		for _, name := range e.Metrics {
 			if slices.Contains(k.Metrics, name) {
 				return &Error{
@@ -159,7 +161,7 @@ func (f *fold) addOutcome(w *pending) error {
 	if err := f.remember(*e); err != nil {
 		return err
 	}
-	s, err := f.span(e.AppID, e.Environment, e.Index)
+	s, err := f.span(e.AppID, e.Environment, e.Index, e.RecordedAt)
 	if err != nil {
 		return err
 	}
@@ -175,9 +177,8 @@ func (f *fold) addOutcome(w *pending) error {
 		return err
 	}
 	for _, r := range s.rollouts {
-		// A block tests within one epoch: what belongs to an earlier one is shown and not tested.
-		if side, ok := r.side(run.Release); ok && r.block.Epoch == run.Epoch {
-			r.block.AddOutcome(side, e.Index, w.event.Metrics)
+		if side, ok := r.side(run.Release); ok {
+			r.block.AddOutcome(side, e.Index, rollout.Counted{Index: run.Index, Epoch: run.Epoch}, w.event.Metrics)
 			r.dirty = true
 		}
 	}
@@ -214,14 +215,14 @@ func addMetrics(c *Cohort, metrics map[string]api.Metric, unit uint64) error {
 }
 
 // span loads the open epoch of an app and environment, or begins its first one.
-func (f *fold) span(app, environment string, index int64) (*span, error) {
+func (f *fold) span(app, environment string, index int64, now time.Time) (*span, error) {
 	key := [2]string{app, environment}
 	if s, ok := f.spans[key]; ok {
 		return s, nil
 	}
 	e, err := f.tx.OpenEpoch(app, environment)
 	if errors.Is(err, ErrNotFound) {
-		e, err = Epoch{AppID: app, Environment: environment, Number: 1, FirstIndex: index, StartedAt: f.now}, nil
+		e, err = Epoch{AppID: app, Environment: environment, Number: 1, FirstIndex: index, StartedAt: now}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -270,10 +271,16 @@ func (f *fold) cohort(s *span, app, environment string, epoch int64, release str
 	return &c, nil
 }
 
-// cut ends the open epoch before index: every block being filled ends with it.
-func (s *span) cut(index int64, now time.Time) {
+// begin ends the open epoch before index. Blocks that are being filled go on:
+// for what changes no weight, such as a shadow that begins.
+func (s *span) begin(index int64, now time.Time) {
 	s.epoch.Number++
 	s.epoch.FirstIndex, s.epoch.StartedAt, s.epoch.Runs = index, now, 0
+}
+
+// cut ends the open epoch before index, and every block being filled with it.
+func (s *span) cut(index int64, now time.Time) {
+	s.begin(index, now)
 	for _, r := range s.rollouts {
 		r.end(s.epoch.Number, index)
 	}
@@ -292,10 +299,10 @@ func (r *filling) side(release string) (rollout.Side, bool) {
 	return 0, false
 }
 
-func (r *filling) closeIfFull(next int64) {
+func (r *filling) closeIfFull(next, epoch int64) {
 	if r.block.Full() {
 		r.closed = append(r.closed, r.block)
-		r.block = r.block.Next(true, r.block.Epoch, next)
+		r.block = r.block.Next(true, epoch, next)
 	}
 }
 

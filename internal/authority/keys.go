@@ -57,7 +57,7 @@ func (a *Authority) Authenticate(ctx context.Context, bearer string) (Principal,
 		k.RevokedAt != nil || k.ExpiresAt != nil && !a.now().Before(*k.ExpiresAt) {
 		return Principal{}, refused
 	}
-	return Principal{Org: k.Org, KeyID: k.ID, Permissions: k.Permissions, Environment: k.Environment}, nil
+	return Principal{Org: k.Org, KeyID: k.ID, Permissions: k.Permissions, Environment: k.Environment, ExpiresAt: k.ExpiresAt}, nil
 }
 
 func splitKey(bearer string) (id, secret string, ok bool) {
@@ -91,6 +91,9 @@ func (a *Authority) CreateAPIKey(ctx context.Context, p Principal, r api.CreateA
 	}
 	if r.Environment == "" {
 		r.Environment = p.Environment
+	}
+	if r.ExpiresAt == nil || p.ExpiresAt != nil && r.ExpiresAt.After(*p.ExpiresAt) { // no key outlives the one that made it
+		r.ExpiresAt = p.ExpiresAt
 	}
 	k := a.newKey(p.Org, p.Actor(), r, now)
 	err := a.Store.Update(ctx, p.Org, func(tx Tx) error {

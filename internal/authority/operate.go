@@ -38,10 +38,17 @@ func (a *Authority) operate(ctx context.Context, p Principal, id, action, reason
 	if reason == "" || len(reason) > maxReason || !utf8.ValidString(reason) || strings.ContainsRune(reason, 0) {
 		return api.Rollout{}, invalid("/reason", "say why, in 1 to %d bytes of text: the reason stands in the signed receipt", maxReason)
 	}
+	var first *view
 	for range maxCatchUp {
 		v, err := a.read(ctx, p, id)
 		if err != nil {
 			return api.Rollout{}, storeError("rollout", err)
+		}
+		if first == nil {
+			first = &v
+		}
+		if action == rollout.ActionPromote && v.Transition != first.Transition { // the person meant the step that they saw
+			return api.Rollout{}, fail(CodeConflict, "the rollout moved to %d %% while you promoted it; look at it, and promote it again if you still want to", v.Core.Weight())
 		}
 		next, d, err := v.Core.Operate(action, reason)
 		if err != nil {

@@ -173,10 +173,8 @@ func (a *Authority) CreateOrg(ctx context.Context, p Principal, r api.CreateOrg)
 		return api.Org{}, invalid("/name", "an org's name has 1 to 64 of a-z, 0-9 and -")
 	}
 	now := a.now()
-	if err := a.Store.CreateOrg(ctx, Org{Name: r.Name, CreatedAt: now, LogID: a.secret(10)}); err != nil {
-		if errors.Is(err, ErrExists) {
-			return api.Org{}, fail(CodeConflict, "the org %q is there already", r.Name)
-		}
+	err := a.Store.CreateOrg(ctx, Org{Name: r.Name, CreatedAt: now, LogID: a.secret(10)})
+	if err != nil && !errors.Is(err, ErrExists) {
 		return api.Org{}, storeError("org", err)
 	}
 	if err := a.publishKeys(ctx, r.Name); err != nil {
@@ -185,7 +183,14 @@ func (a *Authority) CreateOrg(ctx context.Context, p Principal, r api.CreateOrg)
 	permissions := api.Permissions()
 	permissions = permissions[:len(permissions)-1] // org.manage stays with the operator
 	k := a.newKey(r.Name, p.Actor(), api.CreateAPIKey{Name: "owner", Permissions: permissions}, now)
-	err := a.Store.Update(ctx, r.Name, func(tx Tx) error {
+	err = a.Store.Update(ctx, r.Name, func(tx Tx) error {
+		keys, err := tx.APIKeys()
+		if err != nil {
+			return err
+		}
+		if len(keys) > 0 { // an org without a key is one whose creation broke off here: it is finished now
+			return fail(CodeConflict, "the org %q is there already", r.Name)
+		}
 		kept := k
 		kept.Secret = ""
 		if err := tx.SaveAPIKey(kept); err != nil {

@@ -81,12 +81,9 @@ func (a *Authority) DeliverDue(ctx context.Context) (int, error) { return a.deli
 const deliverAtOnce = 16
 
 func (a *Authority) deliverDue(ctx context.Context, org string) (int, error) {
-	due, err := a.Store.DueDeliveries(ctx, a.now(), 256)
+	due, err := a.Store.DueDeliveries(ctx, org, a.now(), 256)
 	if err != nil {
 		return 0, storeError("delivery", err)
-	}
-	if org != "" {
-		due = slices.DeleteFunc(due, func(d DeliveryRef) bool { return d.Org != org })
 	}
 	slots := make(chan struct{}, deliverAtOnce)
 	var wg sync.WaitGroup

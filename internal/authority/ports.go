@@ -62,8 +62,8 @@ type Instance interface {
 	SaveSigningKey(ctx context.Context, key api.SigningKey) error
 	// SigningKeys lists the public keys of all servers, oldest first.
 	SigningKeys(ctx context.Context) ([]api.SigningKey, error)
-	// DueDeliveries lists pending deliveries of all orgs whose time has come, oldest first.
-	DueDeliveries(ctx context.Context, now time.Time, limit int) ([]DeliveryRef, error)
+	// DueDeliveries lists pending deliveries whose time has come, oldest first: of one org, or of all if org is empty.
+	DueDeliveries(ctx context.Context, org string, now time.Time, limit int) ([]DeliveryRef, error)
 	// Ping reports whether the database answers.
 	Ping(ctx context.Context) error
 }

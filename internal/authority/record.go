@@ -76,7 +76,7 @@ func (a *Authority) Record(ctx context.Context, p Principal, batch []Submission)
 		return results, nil
 	}
 	err := a.recording.do(ctx, p.Org, work, func(ctx context.Context, work []*pending) error {
-		return a.Store.Update(ctx, p.Org, func(tx Tx) error { return a.record(tx, work, a.now()) })
+		return a.Store.Update(ctx, p.Org, func(tx Tx) error { return a.record(tx, work) })
 	})
 	if err != nil {
 		return nil, storeError("log", err)
@@ -110,12 +110,12 @@ func refuse(r *api.IngestResult, err error) {
 
 // record assigns indexes and folds metrics in, under the head's lock. It may
 // be run again, so it starts from the prepared entries each time.
-func (a *Authority) record(tx Tx, work []*pending, now time.Time) error {
+func (a *Authority) record(tx Tx, work []*pending) error {
 	head, err := tx.LockHead()
 	if err != nil {
 		return err
 	}
-	fold := newFold(tx, now)
+	fold := newFold(tx)
 	seen := map[[3]string]*pending{}
 	var entries []Entry
 	for _, w := range work {

@@ -219,7 +219,7 @@ func (a *Authority) write(ctx context.Context, p Principal, v view, next rollout
 		}
 		decided.LogIndex = head.Tree.Size()
 		if decided.Transition() {
-			done.Core.StepFrom = decided.LogIndex + 1
+			done.Core.StepFrom, done.Transition = decided.LogIndex+1, decided.Sequence
 		}
 		done.LastDecision = &decided
 		record, err := done.pack()
@@ -236,7 +236,7 @@ func (a *Authority) write(ctx context.Context, p Principal, v view, next rollout
 			return err
 		}
 		if decided.Transition() {
-			if err := cutEpoch(tx, done, decided.LogIndex+1, now); err != nil {
+			if err := endStep(tx, done, decided.LogIndex+1, now); err != nil {
 				return err
 			}
 		}
@@ -245,14 +245,28 @@ func (a *Authority) write(ctx context.Context, p Principal, v view, next rollout
 	return done, decided, err
 }
 
-// cutEpoch ends the epoch of a rollout's app and environment before index, with every block that is being filled.
-func cutEpoch(tx Tx, s stored, index int64, now time.Time) error {
-	f := newFold(tx, now)
-	sp, err := f.span(s.AppID, s.Environment, index)
+// endStep ends what a transition ends before index: of a canary, whose weight
+// changes, the epoch with every block that is being filled; of a shadow only
+// its own block, because nothing changed for anybody else.
+func endStep(tx Tx, s stored, index int64, now time.Time) error {
+	f := newFold(tx)
+	sp, err := f.span(s.AppID, s.Environment, index, now)
 	if err != nil {
 		return err
 	}
-	sp.cut(index, now)
+	if !s.shadow() {
+		sp.cut(index, now)
+	}
+	for _, r := range sp.rollouts {
+		if r.record.ID != s.Core.ID {
+			continue
+		}
+		if s.shadow() {
+			r.end(sp.epoch.Number, index)
+		}
+		r.block.StepFrom = index
+		r.dirty = true
+	}
 	return f.save()
 }
 

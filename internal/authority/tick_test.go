@@ -332,3 +332,74 @@ func TestEvaluateActive(t *testing.T) {
 		t.Errorf("%+v, %v", all, err)
 	}
 }
+
+// TestAShadowDisturbsNobody: shadows that come and go beside a canary take none of its runs.
+func TestAShadowDisturbsNobody(t *testing.T) {
+	h := newHouse(t)
+	r := h.create(canary("v36", "v37"))
+	for i := range 30 {
+		h.traffic("v36", "v37", 1, 19, 0, 1)
+		shadow := canary("v36", "v38")
+		shadow.Mode, shadow.CandidateRelease = api.ModeShadow, fmt.Sprintf("v38-%d", i)
+		s := h.create(shadow)
+		if _, err := h.Abort(h.ctx, h.owner, s.ID, "not needed"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tick := h.tick(r.ID)
+	if tick.Decision.Decision != api.Promote || tick.Rollout.Ledger.Looks != 6 {
+		t.Errorf("%s, %d looks: %s", tick.Decision.Decision, tick.Rollout.Ledger.Looks, tick.Decision.Reason.Text)
+	}
+}
+
+// TestAbortLosesNoRuns: the block that was being filled is evidence of the attempt that continues.
+func TestAbortLosesNoRuns(t *testing.T) {
+	h := newHouse(t)
+	first := h.create(canary("v36", "v37"))
+	h.traffic("v36", "v37", 4, 19, 4, 8)
+	if _, err := h.Abort(h.ctx, h.owner, first.ID, "bad luck"); err != nil {
+		t.Fatal(err)
+	}
+	second := h.create(canary("v36", "v37"))
+	tick := h.tick(second.ID)
+	if tick.Rollout.Ledger.Looks != 1 || tick.Rollout.FreshRuns != 0 {
+		t.Errorf("%d looks, %d fresh", tick.Rollout.Ledger.Looks, tick.Rollout.FreshRuns)
+	}
+	h.traffic("v36", "v37", 30, 19, 3, 57)
+	if tick := h.tick(second.ID); tick.Verdict.Gates[0].Candidate.N != 34 || tick.Rollout.Ledger.Looks != 7 {
+		t.Errorf("%+v, %d looks", tick.Verdict.Gates[0].Candidate, tick.Rollout.Ledger.Looks)
+	}
+}
+
+// TestNoPromoteAfterARollback: nothing sends a promote of a rollout that was rolled back, not even by hand.
+func TestNoPromoteAfterARollback(t *testing.T) {
+	h := newHouse(t)
+	w := h.hook()
+	r := h.create(canary("v36", "v37"))
+	h.traffic("v36", "v37", 30, 19, 3, 57)
+	h.tick(r.ID)
+	h.traffic("v36", "v37", 30, 3, 25, 9)
+	h.tick(r.ID)
+	list, err := h.Deliveries(h.ctx, h.owner, w.ID, "", 10)
+	if err != nil || len(list.Items) != 2 || list.Items[1].Status != api.DeliveryDelivered {
+		t.Fatalf("%+v, %v", list.Items, err)
+	}
+	_, err = h.Redeliver(h.ctx, h.owner, list.Items[1].ID)
+	code(t, err, authority.CodeConflict)
+	if events := h.out.events(t); len(events) != 2 || events[1].Event != api.EventRollback {
+		t.Errorf("%+v", events)
+	}
+}
+
+// TestEqualRequestAfterTheBaselineReports: an equal request is answered with its rollout, whatever the defaults would be by now.
+func TestEqualRequestAfterTheBaselineReports(t *testing.T) {
+	h := newHouse(t)
+	first := h.create(canary("v36", "v37"))
+	e := event("v36", true)
+	e.Metrics = map[string]api.Metric{"quality": api.Number(4)}
+	h.record(e)
+	same, created, err := h.CreateRollout(h.ctx, h.owner, canary("v36", "v37"))
+	if err != nil || created || same.ID != first.ID {
+		t.Errorf("%s, created %t, %v", same.ID, created, err)
+	}
+}

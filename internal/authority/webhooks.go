@@ -203,8 +203,8 @@ func (a *Authority) Redeliver(ctx context.Context, p Principal, id string) (api.
 		if _, err := a.hook(tx, p, d.WebhookID); err != nil {
 			return err
 		}
-		if d.Status == api.DeliverySuperseded {
-			return fail(CodeConflict, "a rollback has superseded this delivery: sending it now would promote a candidate that was rolled back")
+		if err := stillTrue(tx, d); err != nil {
+			return err
 		}
 		now := a.now()
 		d.Status, d.NextAt = api.DeliveryPending, &now
@@ -214,4 +214,26 @@ func (a *Authority) Redeliver(ctx context.Context, p Principal, id string) (api.
 		return api.Delivery{}, storeError("delivery", err)
 	}
 	return a.attemptNow(ctx, p, id)
+}
+
+// stillTrue refuses to send what a later decision has replaced: a promote must never follow a rollback.
+func stillTrue(tx Tx, d api.Delivery) error {
+	if d.Status == api.DeliverySuperseded {
+		return fail(CodeConflict, "a rollback has superseded this delivery: sending it now would promote a candidate that was rolled back")
+	}
+	if d.RolloutID == "" {
+		return nil // a test
+	}
+	record, err := tx.Rollout(d.RolloutID)
+	if err != nil {
+		return err
+	}
+	s, err := open(record)
+	if err != nil {
+		return err
+	}
+	if d.Sequence < s.Transition {
+		return fail(CodeConflict, "a later decision has replaced this delivery: the weight is %d %% now; send that one again instead", s.Core.Weight())
+	}
+	return nil
 }

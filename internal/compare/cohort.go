@@ -57,9 +57,6 @@ func (c *Cohort) KeepValues(metric string, values []float64) {
 	c.Metrics[metric] = m
 }
 
-// Unit is the hash of a unit's name: the first eight bytes of its SHA-256.
-func Unit(name string) uint64 { return uint64(stats.SeedOf("unit", name)) }
-
 // pool adds up one side of all strata, for the figures that are shown of a
 // cohort. Differences are never taken from it.
 func pool(strata []Stratum, side func(Stratum) Cohort, metric string) (runs int64, pooled Metric) {

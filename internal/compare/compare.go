@@ -118,12 +118,12 @@ func (q Question) gate(g api.Gate, t *Tested) api.GateResult {
 		r.Hides = hides(g, r.Difference)
 	}
 	switch {
+	case t != nil && t.Regressed: // a crossing stands, whatever comes to light later
+		r.Verdict, r.Reason = api.Regressed, regressedReason(g, f, t.Difference)
 	case g.Statistic == api.StatisticRate && !f.boolean:
 		r.Verdict = api.Insufficient
 		r.Reason = reason(ReasonNotBoolean, map[string]any{"metric": g.Metric},
 			g.Metric+" has values other than true, false, 0 and 1: a rate needs a boolean metric; gate its mean instead")
-	case t != nil && t.Regressed:
-		r.Verdict, r.Reason = api.Regressed, regressedReason(g, f, t.Difference)
 	default:
 		r.Verdict, r.Reason = q.undecided(g, f, t)
 	}
@@ -137,15 +137,19 @@ func (q Question) undecided(g api.Gate, f figures, t *Tested) (api.Outcome, api.
 		return api.Insufficient, missingReason(g, "candidate", f.candidate.Missing)
 	case f.baseline.N == 0 && f.baseline.Missing > 0:
 		return api.Insufficient, missingReason(g, "baseline", f.baseline.Missing)
-	case f.missing != nil:
+	}
+	outcome, why := api.Clean, api.Reason{}
+	if t != nil {
+		outcome, why = sequential(g, f, t)
+	} else {
+		outcome, why = q.oneLook(g, f)
+	}
+	if outcome != api.Regressed && f.missing != nil {
 		return api.Insufficient, reason(ReasonMissingMoreOften, map[string]any{"metric": g.Metric, "difference": f.missing.Estimate},
 			"the candidate leaves out "+g.Metric+" more often than the baseline does ("+
 				FormatDifference(api.Gate{Statistic: api.StatisticRate}, *f.missing)+"): report it on every run")
 	}
-	if t != nil {
-		return sequential(g, f, t)
-	}
-	return q.oneLook(g, f)
+	return outcome, why
 }
 
 func missingReason(g api.Gate, cohort string, runs int64) api.Reason {
@@ -157,7 +161,7 @@ func sequential(g api.Gate, f figures, t *Tested) (api.Outcome, api.Reason) {
 	switch {
 	case !t.Tested:
 		return api.Insufficient, reason(ReasonNoLook, map[string]any{"metric": g.Metric, "have": t.CandidateRuns, "need": t.FirstLook},
-			g.Metric+" has not been tested: "+count(t.CandidateRuns)+" of "+count(t.FirstLook)+" candidate runs in closed blocks")
+			g.Metric+" has not been tested: "+count(t.CandidateRuns)+" of "+count(t.FirstLook)+" candidate runs in blocks of both releases")
 	case !t.Reachable:
 		return api.Insufficient, reason(ReasonCannotRegress, map[string]any{"metric": g.Metric},
 			"no outcome of the runs so far could have shown a regression of "+g.Metric+": more runs, or a baseline that does not always fail, would")

@@ -256,6 +256,8 @@ func TestFormats(t *testing.T) {
 		compare.FormatChange(latency, 812.4):                                                   "+812 ms",
 		compare.FormatChange(rate, 0.0001):                                                     "0.0 points",
 		compare.FormatValue(rate, 0.904):                                                       "90.4 %",
+		compare.FormatChange(cost, 0.0000724):                                                  "+0.0000724 USD",
+		compare.FormatChange(cost, 0.724):                                                      "+0.724 USD",
 		compare.FormatValue(cost, 0.01382):                                                     "0.0138 USD",
 		compare.FormatValue(latency, 12.3456):                                                  "12.3 ms",
 	} {

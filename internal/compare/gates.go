@@ -29,7 +29,7 @@ func DefaultGates(seen []string) ([]api.Gate, error) {
 	}
 	if !slices.ContainsFunc(gates, decisive) {
 		seen = slices.Sorted(slices.Values(seen))
-		return nil, fmt.Errorf("the baseline reports none of the metrics that are gated by default (success, error, flagged); say which to gate, such as %s:better=higher; it reports: %s",
+		return nil, fmt.Errorf("the baseline reports none of the metrics that are gated by default (success, error, flagged); say which to gate, such as %s:rate:better=higher; it reports: %s",
 			seen[0], strings.Join(seen, ", "))
 	}
 	return gates, nil

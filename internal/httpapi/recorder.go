@@ -119,8 +119,19 @@ func (s *service) logAccess(w *recorder) {
 		return
 	}
 	s.log.LogAttrs(r.Context(), level, "request", slog.String("request_id", w.id), slog.String("method", r.Method),
-		slog.String("path", r.URL.Path), slog.String("route", r.Pattern), slog.Int("status", w.status), slog.Int64("bytes", w.bytes),
+		slog.String("path", loggedPath(r.URL.Path)), slog.String("route", r.Pattern), slog.Int("status", w.status), slog.Int64("bytes", w.bytes),
 		slog.Duration("took", time.Since(w.started)), slog.String("org", w.who.Org), slog.String("key", w.who.KeyID))
+}
+
+// loggedPath is a path without the secret of a key that somebody took for the key's id.
+func loggedPath(path string) string {
+	parts := strings.Split(path, "/")
+	for i, part := range parts {
+		if end := strings.LastIndexByte(part, '_'); strings.HasPrefix(part, "prv_") && end > len("prv_") {
+			parts[i] = part[:end] + "_…"
+		}
+	}
+	return strings.Join(parts, "/")
 }
 
 // requestID is the client's own, if it can do no harm in a log or a header, else a new one.

@@ -1,9 +1,12 @@
 package rollout
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"maps"
+	"slices"
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/stats"
@@ -32,6 +35,12 @@ type Block struct {
 	Candidate int64                  `json:"candidate"`
 	Baseline  int64                  `json:"baseline"`
 	Metrics   map[string]BlockMetric `json:"metrics"`
+	// Late holds, by their epoch, metrics that became known in this block of runs of earlier epochs: each is a stratum of its own.
+	Late map[int64]map[string]BlockMetric `json:"late,omitempty"`
+	// StepFrom is the first log index of the step that the block belongs to.
+	StepFrom int64 `json:"step_from"`
+	// Since is the first log index of the rollout's evidence: earlier runs are none of it, whenever their outcome comes.
+	Since int64 `json:"since"`
 	// RunsDigest chains the runs: SHA-256 of the digest before and each run's log index and side.
 	RunsDigest string `json:"runs_digest"`
 	// Before are the totals of the blocks that came before in this epoch, and in the epochs before it.
@@ -65,6 +74,15 @@ func information(candidate, baseline int64) float64 {
 type BlockMetric struct {
 	Candidate Counts `json:"candidate"`
 	Baseline  Counts `json:"baseline"`
+	// Fresh counts the values of candidate runs that were received in the block's step.
+	Fresh int64 `json:"fresh"`
+}
+
+// comparable reports whether the block says anything about a rate: values of
+// both releases, and none other than 0 and 1.
+func (m BlockMetric) comparable() bool {
+	return m.Candidate.N > 0 && m.Baseline.N > 0 &&
+		m.Candidate.Zeros+m.Candidate.Ones == m.Candidate.N && m.Baseline.Zeros+m.Baseline.Ones == m.Baseline.N
 }
 
 // Counts are the values of a metric, and the zeros and ones among them.
@@ -109,28 +127,74 @@ func (b *Block) AddRun(side Side, index int64, metrics map[string]api.Metric) {
 	} else {
 		b.Baseline++
 	}
-	b.add(side, index, metrics)
+	b.Metrics = fold(b.Metrics, side, metrics, true)
+	b.chain(side, index)
 }
 
-// AddOutcome folds in metrics that became known later of a run that was counted before.
-func (b *Block) AddOutcome(side Side, index int64, metrics map[string]api.Metric) {
-	b.add(side, index, metrics)
+// Counted is a run that was counted before: its log index and its epoch.
+type Counted struct{ Index, Epoch int64 }
+
+// AddOutcome folds in metrics that became known at index of a run that was
+// counted before. They count in the run's stratum; a run from before the
+// rollout is no evidence of it, and then nothing changes.
+func (b *Block) AddOutcome(side Side, index int64, run Counted, metrics map[string]api.Metric) {
+	if run.Index < b.Since {
+		return
+	}
+	fresh := run.Index >= b.StepFrom
+	if run.Epoch == b.Epoch {
+		b.Metrics = fold(b.Metrics, side, metrics, fresh)
+	} else {
+		if b.Late == nil {
+			b.Late = map[int64]map[string]BlockMetric{}
+		}
+		b.Late[run.Epoch] = fold(b.Late[run.Epoch], side, metrics, fresh)
+	}
+	b.chain(side, index)
 }
 
-func (b *Block) add(side Side, index int64, metrics map[string]api.Metric) {
-	b.LastIndex = index
-	if b.Metrics == nil {
-		b.Metrics = make(map[string]BlockMetric, len(metrics))
+func fold(into map[string]BlockMetric, side Side, metrics map[string]api.Metric, fresh bool) map[string]BlockMetric {
+	if into == nil {
+		into = make(map[string]BlockMetric, len(metrics))
 	}
 	for name, value := range metrics { // each metric has counts of its own, so the order does not matter
-		m := b.Metrics[name]
-		if side == Candidate {
-			m.Candidate = m.Candidate.with(value.Value)
-		} else {
+		m := into[name]
+		if side == Baseline {
 			m.Baseline = m.Baseline.with(value.Value)
+		} else {
+			m.Candidate = m.Candidate.with(value.Value)
+			if fresh {
+				m.Fresh++
+			}
 		}
-		b.Metrics[name] = m
+		into[name] = m
 	}
+	return into
+}
+
+// strata lists what the block holds of a metric, by epoch in rising order.
+func (b Block) strata(metric string) []stratum {
+	var out []stratum
+	for _, epoch := range slices.Sorted(maps.Keys(b.Late)) {
+		if m, ok := b.Late[epoch][metric]; ok {
+			out = append(out, stratum{epoch, m})
+		}
+	}
+	if m, ok := b.Metrics[metric]; ok {
+		out = append(out, stratum{b.Epoch, m})
+	}
+	slices.SortStableFunc(out, func(a, b stratum) int { return cmp.Compare(a.epoch, b.epoch) })
+	return out
+}
+
+type stratum struct {
+	epoch int64
+	BlockMetric
+}
+
+// chain adds a run or an outcome to the digest.
+func (b *Block) chain(side Side, index int64) {
+	b.LastIndex = index
 	previous, _ := hex.DecodeString(b.RunsDigest) // empty for the first run
 	sum := sha256.Sum256(append(binary.BigEndian.AppendUint64(previous, uint64(index)), byte(side)))
 	b.RunsDigest = hex.EncodeToString(sum[:])
@@ -155,12 +219,12 @@ func (b Block) after() Totals {
 
 // FirstBlock is the empty block that a rollout begins with.
 func FirstBlock(p api.Policy, epoch, firstIndex int64) Block {
-	return Block{Planned: Planned(p), Number: 1, Epoch: epoch, FirstIndex: firstIndex, LastIndex: firstIndex - 1}
+	return Block{Planned: Planned(p), Number: 1, Epoch: epoch, FirstIndex: firstIndex, LastIndex: firstIndex - 1, StepFrom: firstIndex, Since: firstIndex}
 }
 
 // Next is the empty block after b, closed or dropped, in the given epoch.
 func (b Block) Next(closed bool, epoch, firstIndex int64) Block {
-	next := Block{Planned: b.Planned, Number: b.Number, Epoch: epoch, FirstIndex: firstIndex, LastIndex: firstIndex - 1, Before: b.Before}
+	next := Block{Planned: b.Planned, Number: b.Number, Epoch: epoch, FirstIndex: firstIndex, LastIndex: firstIndex - 1, Before: b.Before, StepFrom: b.StepFrom, Since: b.Since}
 	if closed {
 		next.Number++
 		next.Before = b.after()

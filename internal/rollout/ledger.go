@@ -1,10 +1,12 @@
 package rollout
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/compare"
@@ -64,46 +66,67 @@ func NewLedger(p api.Policy) (Ledger, error) {
 	return l, nil
 }
 
-// look tests one closed block on every gate, and returns the looks it took. A
-// gate of which the block lacks one release learns nothing from it.
+// look tests one closed block on every gate, and returns the looks it took:
+// one for each stratum that the block holds. A gate of which a stratum lacks
+// one release learns nothing from it.
 func (l Ledger) look(p api.Policy, b Block) (Ledger, []api.Look, error) {
-	next := Ledger{Block: b.Number, Digest: l.Digest, Gates: append([]Test(nil), l.Gates...)}
+	next := Ledger{Block: b.Number, Digest: l.Digest, Gates: slices.Clone(l.Gates)}
 	var looks []api.Look
 	for i, g := range p.Gates {
-		m := b.Metrics[g.Metric]
-		candidate, baseline := m.Candidate.failures(g.Better), m.Baseline.failures(g.Better)
-		t := &next.Gates[i]
-		if t.State == nil || t.Regressed || candidate.N == 0 || baseline.N == 0 || !m.boolean() {
-			continue
-		}
-		var test stats.SequentialTest
-		if err := test.UnmarshalBinary(t.State); err != nil {
-			return l, nil, fmt.Errorf("state of gate %s: %w", t.Gate, err)
-		}
-		test, look, err := test.Look(stats.Block{Stratum: b.Epoch, Candidate: candidate, Baseline: baseline}, marginOf(g, m))
-		if err != nil {
-			return l, nil, fmt.Errorf("gate %s, block %d: %w", t.Gate, b.Number, err)
-		}
-		if t.State, err = test.MarshalBinary(); err != nil {
-			return l, nil, fmt.Errorf("state of gate %s: %w", t.Gate, err)
-		}
-		before := t.Last
-		t.Last = entry(t.Gate, b.Number, look)
-		if t.Last.Strata = before.Strata; before.Number == 0 || before.Stratum != b.Epoch {
-			t.Last.Strata++
-		}
-		t.Regressed = look.Tested && look.Regressed
-		t.Reachable = t.Reachable || look.Tested && look.Reachable
-		looks = append(looks, t.Last)
-		if next.Digest, err = chain(next.Digest, t.Last); err != nil {
-			return l, nil, err
+		for _, s := range b.strata(g.Metric) {
+			t := next.Gates[i]
+			if t.State == nil || t.Regressed || !s.comparable() {
+				continue
+			}
+			t, err := t.look(g, b.Number, s)
+			if err != nil {
+				return l, nil, fmt.Errorf("gate %s, block %d: %w", t.Gate, b.Number, err)
+			}
+			if next.Digest, err = chain(next.Digest, t.Last); err != nil {
+				return l, nil, err
+			}
+			next.Gates[i] = t
+			looks = append(looks, t.Last)
 		}
 	}
 	return next, looks, nil
 }
 
-func (m BlockMetric) boolean() bool {
-	return m.Candidate.Zeros+m.Candidate.Ones == m.Candidate.N && m.Baseline.Zeros+m.Baseline.Ones == m.Baseline.N
+// look tests one stratum of a block.
+func (t Test) look(g api.Gate, block int64, s stratum) (Test, error) {
+	var before stats.SequentialTest
+	if err := before.UnmarshalBinary(t.State); err != nil {
+		return t, err
+	}
+	closed := stats.Block{Stratum: s.epoch, Candidate: s.Candidate.failures(g.Better), Baseline: s.Baseline.failures(g.Better)}
+	margin := marginOf(g, s.BlockMetric)
+	test, look, err := before.Look(closed, margin)
+	if err != nil {
+		return t, err
+	}
+	if t.State, err = test.MarshalBinary(); err != nil {
+		return t, err
+	}
+	strata := t.Last.Strata
+	if t.Last.Number == 0 || t.Last.Stratum != s.epoch {
+		strata++
+	}
+	t.Last = entry(t.Gate, block, look)
+	t.Last.Strata = strata
+	t.Regressed = look.Tested && look.Regressed
+	if !t.Reachable && look.Tested {
+		t.Reachable = look.Reachable || couldCross(before, closed, margin)
+	}
+	return t, nil
+}
+
+// couldCross asks whether the test would have crossed had every candidate run
+// of the block failed. Two releases that never fail are tested by runs that
+// could have failed, though their totals, as they came out, left no room.
+func couldCross(before stats.SequentialTest, b stats.Block, m stats.Margin) bool {
+	b.Candidate.X = b.Candidate.N
+	_, look, err := before.Look(b, m)
+	return err == nil && look.Tested && look.Regressed
 }
 
 // marginOf turns a gate's margin into that of the exact test. A relative
@@ -133,12 +156,17 @@ func entry(gate string, block int64, l stats.Look) api.Look {
 	return e
 }
 
+// chain hashes the canonical bytes of a look: its members stand in sorted
+// order, and its numbers are written as RFC 8785 writes them.
 func chain(digest string, l api.Look) (string, error) {
-	data, err := json.Marshal(l)
-	if err != nil {
+	var b bytes.Buffer
+	b.WriteString(digest)
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(l); err != nil {
 		return "", fmt.Errorf("look %d of %s: %w", l.Number, l.Gate, err)
 	}
-	sum := sha256.Sum256(append([]byte(digest), data...))
+	sum := sha256.Sum256(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
 	return hex.EncodeToString(sum[:]), nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/internal/compare"
 	"github.com/cobound/prova/internal/rollout"
 )
 
@@ -176,23 +177,112 @@ func boolean(v bool) float64 {
 	return 0
 }
 
-// TestOutcomes: metrics that become known later count in the block of their own log index.
+// TestOutcomes: metrics that become known later count in the block of their
+// own log index, in the stratum of their run, and as fresh if the run is.
 func TestOutcomes(t *testing.T) {
-	p := newPlay(t, api.CreateRollout{Mode: api.ModeCanary, MinRuns: ptr(int64(5)), Steps: []int{50, 100}})
-	for range 5 {
-		p.run(rollout.Candidate, "-")
-		p.run(rollout.Baseline, "-")
+	policy, _ := rollout.NewPolicy(api.CreateRollout{MinRuns: ptr(int64(5)), Steps: []int{50, 100}}, []string{"success"})
+	b := rollout.FirstBlock(policy, 7, 100).Next(false, 8, 200)
+	b.StepFrom = 150
+	for index, run := range map[int64]rollout.Counted{
+		300: {Index: 99, Epoch: 6},  // before the rollout: no evidence
+		301: {Index: 120, Epoch: 7}, // of the step before
+		302: {Index: 160, Epoch: 7}, // of this step
+		303: {Index: 210, Epoch: 8}, // of this epoch
+	} {
+		b.AddOutcome(rollout.Candidate, index, run, map[string]api.Metric{"success": api.Number(1)})
 	}
-	for i := range 12 {
-		side, value := rollout.Candidate, 1.0
-		if i%2 == 0 {
-			side = rollout.Baseline
+	if m := b.Metrics["success"]; m.Candidate.N != 1 || m.Fresh != 1 {
+		t.Errorf("of this epoch: %+v", m)
+	}
+	if m := b.Late[7]["success"]; m.Candidate.N != 2 || m.Fresh != 1 || len(b.Late) != 1 || b.Candidate != 0 {
+		t.Errorf("of the epoch before: %+v", b.Late)
+	}
+}
+
+// TestLateOutcomesAreTested: labels that always come an epoch late are looked at all the same.
+func TestLateOutcomesAreTested(t *testing.T) {
+	p := newPlay(t, api.CreateRollout{Mode: api.ModeCanary})
+	label := func(failing int) {
+		for i := range 40 {
+			for j := range 4 {
+				side := rollout.Baseline
+				if j == 0 {
+					side = rollout.Candidate
+				}
+				p.record(side, nil)
+				cohort := &p.strata[0].Baseline
+				if side == rollout.Candidate {
+					cohort = &p.strata[0].Candidate
+				}
+				metrics := map[string]api.Metric{"success": api.Bool(j > 0 && i%10 > 0 || j == 0 && i >= failing)}
+				if err := cohort.AddMetrics(metrics, uint64(p.index)); err != nil {
+					t.Fatal(err)
+				}
+				p.block.AddOutcome(side, p.index, rollout.Counted{Index: 1, Epoch: 1}, metrics)
+			}
 		}
-		metrics := map[string]api.Metric{"success": api.Number(value)}
-		p.block.AddOutcome(side, p.index, metrics)
-		p.index++
 	}
-	if m := p.block.Metrics["success"]; m.Candidate.N != 6 || m.Baseline.Ones != 6 || p.block.Candidate != 0 {
-		t.Errorf("%+v", p.block)
+	p.epoch = 2
+	p.block = p.block.Next(false, 2, 0)
+	p.block.Since, p.block.StepFrom = 0, 0
+	label(20)
+	if d := p.tick(); d.Decision != api.Rollback || d.Looks[0].Stratum != 1 {
+		t.Errorf("%s: %s", d.Decision, d.Reason.Text)
+	}
+}
+
+// TestBaselineGoesSilent: candidate runs without any of the baseline beside them are no evidence.
+func TestBaselineGoesSilent(t *testing.T) {
+	for _, guarantee := range []api.Guarantee{api.GuaranteeRollout, api.GuaranteeLook} {
+		p := newPlay(t, api.CreateRollout{Mode: api.ModeCanary, Guarantee: guarantee})
+		p.script(`
+			runs 30 19 failing 3 57
+			tick -> promote 25`)
+		for range 30 {
+			for range 3 {
+				p.run(rollout.Baseline, "-")
+			}
+			p.run(rollout.Candidate, "1")
+		}
+		if d := p.tick(); d.Decision != api.Hold || p.r.FreshRuns() != 0 {
+			t.Errorf("%s: %s with %d fresh runs: %s", guarantee, d.Decision, p.r.FreshRuns(), d.Reason.Text)
+		}
+	}
+}
+
+// TestPerfectReleases: two releases that never fail advance; their runs could have failed.
+func TestPerfectReleases(t *testing.T) {
+	for _, guarantee := range []api.Guarantee{api.GuaranteeRollout, api.GuaranteeLook} {
+		newPlay(t, api.CreateRollout{Mode: api.ModeCanary, Guarantee: guarantee}).script(`
+			runs 30 19 failing 0 0
+			tick -> promote 25
+			runs 30 3 failing 0 0
+			tick -> promote 50
+			runs 30 1 failing 0 0
+			tick -> promote 100`)
+	}
+}
+
+// TestACrossingStands: a value that is no boolean does not take back a regression.
+func TestACrossingStands(t *testing.T) {
+	p := newPlay(t, api.CreateRollout{Mode: api.ModeCanary})
+	p.traffic(30, 19, 20, 57)
+	p.run(rollout.Baseline, "0.5")
+	if d := p.tick(); d.Decision != api.Rollback {
+		t.Errorf("%s: %s", d.Decision, d.Reason.Text)
+	}
+	p = newPlay(t, api.CreateRollout{Mode: api.ModeCanary})
+	p.traffic(30, 19, 3, 57)
+	p.run(rollout.Candidate, "0.5")
+	if d := p.tick(); d.Decision != api.Hold || d.Reason.Code != compare.ReasonNotBoolean {
+		t.Errorf("%s: %s", d.Decision, d.Reason.Text)
+	}
+}
+
+func TestGatesThatCannotBeTested(t *testing.T) {
+	for _, text := range []string{"error:margin=0.995", "error:margin=20000%", "latency_ms:margin=20000%"} {
+		if _, err := api.ParseGate(text); err == nil {
+			t.Errorf("%s is accepted", text)
+		}
 	}
 }

@@ -42,9 +42,10 @@ type watched struct {
 	*play
 	// reported and failed count candidate runs with the metric, in all and at this step.
 	reported, failed, fresh int64
-	baselineReported        int64
-	ended                   bool
-	rolledBack              bool
+	// baselineReported counts baseline runs with the metric at this step, everReported all of them.
+	baselineReported, everReported int64
+	ended                          bool
+	rolledBack                     bool
 }
 
 func (w *watched) runs(t *rapid.T) {
@@ -70,6 +71,7 @@ func (w *watched) one(t *rapid.T, side rollout.Side, from string) {
 	}
 	if side == rollout.Baseline {
 		w.baselineReported++
+		w.everReported++
 		return
 	}
 	w.reported++
@@ -104,10 +106,10 @@ func (w *watched) decide() {
 		if d.Verdict.Verdict != api.Clean {
 			w.t.Fatalf("promoted on the verdict %s", d.Verdict.Verdict)
 		}
-		w.fresh = 0
+		w.fresh, w.baselineReported = 0, 0
 	case api.Rollback:
-		if w.reported == 0 || w.baselineReported == 0 || w.failed == 0 {
-			w.t.Fatalf("rolled back on %d candidate runs, %d failures, %d baseline runs: %s", w.reported, w.failed, w.baselineReported, d.Reason.Text)
+		if w.reported == 0 || w.everReported == 0 || w.failed == 0 {
+			w.t.Fatalf("rolled back on %d candidate runs, %d failures, %d baseline runs: %s", w.reported, w.failed, w.everReported, d.Reason.Text)
 		}
 		w.rolledBack = true
 	case api.Hold:

@@ -116,9 +116,7 @@ func (r Rollout) Tick(e Evidence) (Rollout, Decision, error) {
 			return r, Decision{}, err
 		}
 		for i, g := range r.Policy.Gates {
-			if b.FirstIndex >= r.StepFrom { // a block never reaches over a transition
-				next.Fresh[i] += b.Metrics[g.Metric].Candidate.N
-			}
+			next.Fresh[i] += r.fresh(b, g)
 		}
 		d.Looks, d.Blocks = append(d.Looks, looks...), append(d.Blocks, b)
 		if next.mustRollBack() { // what came after the crossing changes nothing any more
@@ -156,6 +154,22 @@ func (r Rollout) rescore(e Evidence) (Rollout, Decision, error) {
 	next := r
 	next.Reason = v.Reason.Code
 	return next, Decision{Decision: api.Hold, Reason: v.Reason, Verdict: &v, FreshRuns: r.FreshRuns()}, nil
+}
+
+// fresh counts the candidate runs of this step that a block adds to a gate's
+// evidence: only where the baseline has runs beside them. A block never reaches
+// over a transition of its own rollout.
+func (r Rollout) fresh(b Block, g api.Gate) int64 {
+	if b.FirstIndex < r.StepFrom {
+		return 0
+	}
+	n := int64(0)
+	for _, s := range b.strata(g.Metric) {
+		if s.comparable() || g.Statistic != api.StatisticRate && s.Candidate.N > 0 && s.Baseline.N > 0 {
+			n += s.Fresh
+		}
+	}
+	return n
 }
 
 // mustRollBack: a rollback gate's test has crossed its boundary.

@@ -72,13 +72,18 @@ func (s *Store) SigningKeys(ctx context.Context) ([]api.SigningKey, error) {
 
 // DueDeliveries lists what the outbox has to send by now. A pending delivery
 // without a next time has been due since it was created.
-func (s *Store) DueDeliveries(ctx context.Context, now time.Time, limit int) ([]authority.DeliveryRef, error) {
+func (s *Store) DueDeliveries(ctx context.Context, org string, now time.Time, limit int) ([]authority.DeliveryRef, error) {
 	if limit <= 0 {
 		return nil, nil
 	}
+	of, args := "", []any{micros(now)}
+	if org != "" {
+		of = "org = ? AND "
+		args = []any{org, micros(now)}
+	}
 	return listAll(ctx, s, "list due deliveries", `SELECT org, id FROM deliveries
- WHERE status = 'pending' AND COALESCE(next_at, created_at) <= ? ORDER BY COALESCE(next_at, created_at), id LIMIT ?`,
-		[]any{micros(now), int64(limit)},
+ WHERE `+of+`status = 'pending' AND COALESCE(next_at, created_at) <= ? ORDER BY COALESCE(next_at, created_at), id LIMIT ?`,
+		append(args, int64(limit)),
 		func(r row) (ref authority.DeliveryRef, err error) { return ref, r.Scan(&ref.Org, &ref.ID) })
 }
 

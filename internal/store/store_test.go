@@ -83,8 +83,8 @@ func (s *servers) SigningKeys(ctx context.Context) ([]api.SigningKey, error) {
 	return s.one().SigningKeys(ctx)
 }
 
-func (s *servers) DueDeliveries(ctx context.Context, now time.Time, limit int) ([]authority.DeliveryRef, error) {
-	return s.one().DueDeliveries(ctx, now, limit)
+func (s *servers) DueDeliveries(ctx context.Context, org string, now time.Time, limit int) ([]authority.DeliveryRef, error) {
+	return s.one().DueDeliveries(ctx, org, now, limit)
 }
 
 func (s *servers) Ping(ctx context.Context) error { return s.one().Ping(ctx) }

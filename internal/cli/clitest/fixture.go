@@ -67,7 +67,7 @@ func Verdict(outcome api.Outcome) api.Verdict {
 	if outcome != api.Insufficient {
 		gate.Difference = &d
 	} else {
-		gate.Reason.Text = "success has not been tested: 18 of 30 candidate runs in closed blocks"
+		gate.Reason.Text = "success has not been tested: 18 of 30 candidate runs in blocks of both releases"
 	}
 	latency := api.GateResult{
 		Gate:       api.Gate{Metric: "latency_ms", Statistic: api.StatisticP95, Better: api.BetterLower, On: api.OnWarn},

@@ -65,11 +65,14 @@ func Gate(r api.GateResult, style cli.Style, columns int) []string {
 	lines = append(lines,
 		"  "+cli.Pad("baseline", nameWidth)+cli.Pad(baseline, wide)+style.Dim("  "+counts(r.Baseline)),
 		"  "+cli.Pad("candidate", nameWidth)+cli.Pad(candidate, wide)+style.Dim("  "+counts(r.Candidate)))
-	lines = append(lines, Interval(r, style, columns)...)
-	if r.Verdict == api.Insufficient {
-		for _, line := range cli.Wrap(cli.Plain(r.Reason.Text), columns-2) {
-			lines = append(lines, "  "+style.Yellow(line))
-		}
+	return append(lines, Interval(r, style, columns)...)
+}
+
+// why says what a gate lacks.
+func why(r api.GateResult, style cli.Style, columns int) []string {
+	var lines []string
+	for _, line := range cli.Wrap(cli.Plain(r.Reason.Text), columns-2) {
+		lines = append(lines, "  "+style.Yellow(line))
 	}
 	return lines
 }

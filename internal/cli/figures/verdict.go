@@ -14,6 +14,9 @@ func Verdict(v api.Verdict, style cli.Style, columns int) []string {
 	var lines []string
 	for _, g := range v.Gates {
 		lines = append(lines, Gate(g, style, columns)...)
+		if g.Verdict == api.Insufficient && len(v.Gates) > 1 { // of a single gate the verdict's own reason says it
+			lines = append(lines, why(g, style, columns)...)
+		}
 		lines = append(lines, "")
 	}
 	if len(v.Signals) > 0 {

@@ -46,9 +46,21 @@ func (f *fixture) delivery(org, id string) api.Delivery {
 
 func (f *fixture) due(now time.Time, limit int) []authority.DeliveryRef {
 	f.Helper()
-	refs, err := f.DueDeliveries(f.ctx(), now, limit)
+	refs, err := f.DueDeliveries(f.ctx(), "", now, limit)
 	if err != nil {
 		f.Fatal(err)
+	}
+	// Asked for one org, the same without the others', however many those have.
+	byOrg := map[string][]authority.DeliveryRef{}
+	for _, ref := range refs {
+		byOrg[ref.Org] = append(byOrg[ref.Org], ref)
+	}
+	for org, want := range byOrg {
+		got, err := f.DueDeliveries(f.ctx(), org, now, len(want))
+		if err != nil {
+			f.Fatal(err)
+		}
+		equal(f, "due of "+org, got, want)
 	}
 	return refs
 }
