@@ -144,7 +144,7 @@ func text(a api.Comparison, env *cli.Env) string {
 	columns, _ := cli.Size(env.Stdout)
 	head := style.Bold(cli.Plain(a.AppID)) + "  " + cli.Plain(a.Baseline) + " → " + style.Bold(cli.Plain(a.Candidate)) + "  " + figures.Word(a.Verdict.Verdict, style)
 	lines := append([]string{head, ""}, figures.Verdict(a.Verdict, style, columns-1)...)
-	if a.Verdict.Verdict != api.Insufficient || len(a.Verdict.Gates) == 0 { // else its gate says it
+	if a.Verdict.Verdict != api.Insufficient || len(a.Verdict.Gates) < 2 { // else its gates say it
 		lines = append(lines, "")
 		for _, line := range cli.Wrap(cli.Plain(a.Verdict.Reason.Text), columns-1) {
 			lines = append(lines, style.Bold(line))
