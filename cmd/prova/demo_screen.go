@@ -131,7 +131,7 @@ func because(d api.Decision) string {
 		text = strings.TrimPrefix(text, fmt.Sprintf("Holding at %d%%: ", d.Weight))
 	}
 	if d.Decision == api.Rollback {
-		text = strings.TrimSuffix(text, ", rolling back")
+		_, text, _ = strings.Cut(text, ", ") // the column beside it says that it rolls back, and at which weight
 	}
 	if d.Reason.Code == compare.ReasonNoLook {
 		text, _, _ = strings.Cut(text, ";")

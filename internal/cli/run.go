@@ -26,11 +26,15 @@ type Program struct {
 type helpShown struct{}
 
 // Run parses the arguments, runs the command and returns the exit code. The
-// context that the command gets ends with SIGINT or SIGTERM; a second signal
+// context that the command gets ends with SIGINT, SIGTERM or a closed terminal; a second signal
 // kills.
 func Run(ctx context.Context, p Program, env *Env) (code int) {
 	env.Program = p.Name
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup leaves it
+		ends = append(ends, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(ctx, ends...)
 	defer stop()
 	defer context.AfterFunc(ctx, stop)()
 

@@ -232,7 +232,7 @@ func regressedReason(g api.Gate, f figures, d *api.Difference) api.Reason {
 	params := map[string]any{"metric": g.Metric, "margin": f.margin}
 	if d != nil {
 		params["estimate"], params["lo"], params["hi"] = d.Estimate, d.Lo, d.Hi
-		text += " " + FormatDifference(g, *d) + ", beyond " + formatMargin(g, f.margin)
+		text += ": " + FormatDifference(g, *d) + " excludes " + formatMargin(g, f.margin)
 	}
 	return reason(ReasonRegressed, params, text)
 }

@@ -34,7 +34,7 @@ func because(code, text string, params map[string]any) api.Reason {
 func (r Rollout) decide(v api.Verdict, more bool) (api.Action, api.Reason) {
 	weight := r.Weight()
 	if g, found := worst(v, api.Regressed, api.OnRollback); found {
-		return api.Rollback, because(ReasonRegressed, g.Reason.Text+" at "+percent(weight)+", rolling back", g.Reason.Params)
+		return api.Rollback, because(ReasonRegressed, "rolling back at "+percent(weight)+", "+g.Reason.Text, g.Reason.Params)
 	}
 	holding := "Holding at " + percent(weight) + ": "
 	if more {
