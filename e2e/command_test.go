@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // result is what came of a command.
@@ -40,12 +41,21 @@ func run(t testing.TB, name string, args ...string) result {
 	return finish(t, cmd)
 }
 
+// commandTime bounds a command; one that is killed for it ends with -1.
+const commandTime = 2 * time.Minute
+
 // finish runs a command to its end.
 func finish(t testing.TB, cmd *exec.Cmd) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = &stdout, &stderr, withParent()
-	err := cmd.Run()
+	cmd.WaitDelay = 5 * time.Second
+	err := cmd.Start()
+	if err == nil {
+		late := time.AfterFunc(commandTime, func() { _ = cmd.Process.Kill() })
+		err = cmd.Wait()
+		late.Stop()
+	}
 	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
 		t.Fatal(err)
 	}

@@ -162,8 +162,10 @@ func survives(f float64, text string) bool {
 
 // The scanner against the canonicaliser, on texts that are nearly canonical.
 func TestScannerAgainstCanonicaliser(t *testing.T) {
-	alphabet := []string{"a", "b", "\"", "\\", "\\n", "\\u000b", "\\u0008", "\\u001F", "\\u0020", "\\/", "\x7f", "\u00e9", "\ue000", "\uffff", "\U00010000",
-		"\U0010ffff", "\ufffd", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\x1f", "\\u0000", "\\ud800\\udc00"}
+	alphabet := []string{
+		"a", "b", "\"", "\\", "\\n", "\\u000b", "\\u0008", "\\u001F", "\\u0020", "\\/", "\x7f", "\u00e9", "\ue000", "\uffff", "\U00010000",
+		"\U0010ffff", "\ufffd", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\x1f", "\\u0000", "\\ud800\\udc00",
+	}
 	rng := rand.New(rand.NewPCG(3, 4))
 	name := func() string {
 		s := ""

@@ -152,8 +152,10 @@ func checkTimes(h Header) error {
 		return &VerifyError{Check: CheckTimes, Expected: "RFC 3339 in UTC, ending in Z", Found: quote(h.OccurredAt), Detail: "member occurred_at"}
 	}
 	if occurred.Sub(recorded) > ClockSkew {
-		return &VerifyError{Check: CheckTimes, Expected: "at most " + ClockSkew.String() + " after recorded_at " + h.RecordedAt, Found: h.OccurredAt,
-			Detail: "occurred_at is after recorded_at"}
+		return &VerifyError{
+			Check: CheckTimes, Expected: "at most " + ClockSkew.String() + " after recorded_at " + h.RecordedAt, Found: h.OccurredAt,
+			Detail: "occurred_at is after recorded_at",
+		}
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -149,9 +150,7 @@ func newLog(t testing.TB, n int) *testLog {
 func (l *testLog) append(t testing.TB, changes fields) {
 	t.Helper()
 	c := fields{"event_id": fmt.Sprintf("evt_%04d", l.tree.Size())}
-	for k, v := range changes {
-		c[k] = v
-	}
+	maps.Copy(c, changes)
 	s := seal(t, l.signer, c)
 	l.lines = append(l.lines, testLine{l.tree.Size(), s.Raw})
 	l.tree = l.tree.Append(s.LeafHash)

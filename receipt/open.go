@@ -94,16 +94,20 @@ func parse(raw []byte) (r Receipt, pae []byte, err error) {
 		return Receipt{}, nil, err
 	}
 	if string(keyID) != h.KeyID {
-		return Receipt{}, nil, &VerifyError{Check: CheckKeyID, Expected: h.KeyID, Found: string(keyID),
-			Detail: "the envelope names another key than the body"}
+		return Receipt{}, nil, &VerifyError{
+			Check: CheckKeyID, Expected: h.KeyID, Found: string(keyID),
+			Detail: "the envelope names another key than the body",
+		}
 	}
 	sig, err := base64.StdEncoding.Strict().AppendDecode(nil, signature)
 	if err != nil || bytes.ContainsAny(signature, "\r\n") { // the decoder skips line ends
 		return Receipt{}, nil, &VerifyError{Check: CheckSignature, Expected: "standard base64 with no spare bits", Found: quote(string(signature)), cause: err}
 	}
 	if len(sig) != 64 {
-		return Receipt{}, nil, &VerifyError{Check: CheckSignature, Expected: "64 bytes", Found: strconv.Itoa(len(sig)) + " bytes",
-			cause: ErrSignatureLength}
+		return Receipt{}, nil, &VerifyError{
+			Check: CheckSignature, Expected: "64 bytes", Found: strconv.Itoa(len(sig)) + " bytes",
+			cause: ErrSignatureLength,
+		}
 	}
 	pae = PAE(PayloadType, body)
 	hash := integrityHash(pae)
@@ -138,8 +142,10 @@ func joinEnvelope(body []byte, keyID string, sig []byte) []byte {
 // caller shows that body is one JSON value.
 func splitEnvelope(raw []byte) (body, keyID, signature []byte, err error) {
 	if len(raw) > MaxBytes {
-		return nil, nil, nil, &VerifyError{Check: CheckEnvelope, Expected: fmt.Sprintf("at most %d bytes", MaxBytes),
-			Found: fmt.Sprintf("%d bytes", len(raw)), malformed: true}
+		return nil, nil, nil, &VerifyError{
+			Check: CheckEnvelope, Expected: fmt.Sprintf("at most %d bytes", MaxBytes),
+			Found: fmt.Sprintf("%d bytes", len(raw)), malformed: true,
+		}
 	}
 	rest, ok1 := bytes.CutPrefix(raw, []byte(envelopeHead))
 	rest, ok2 := bytes.CutSuffix(rest, []byte(envelopeTail))

@@ -246,9 +246,20 @@ func TestTamperCheckpointForm(t *testing.T) {
 	good := l.checkpoint(t)
 	root := l.tree.Root().String()
 	for _, c := range [][2]string{
-		{"\n5\n", "\n+5\n"}, {"\n5\n", "\n05\n"}, {"\n5\n", "\n-5\n"}, {"\n5\n", "\n9223372036854775808\n"}, {"\n5\n", "\n5 \n"}, {"\n5\n", "\n\n"},
-		{root, root[:40]}, {root, root + "AAAA"}, {root, strings.TrimRight(root, "=")}, {root, spareBits(root + "=")[:44]},
-		{"\n5\n", "\r\n5\r\n"}, {testOrigin + "\n5", "\n5"}, {testOrigin + "\n5", "a b\n5"}, {testOrigin + "\n5", "a+b\n5"},
+		{"\n5\n", "\n+5\n"},
+		{"\n5\n", "\n05\n"},
+		{"\n5\n", "\n-5\n"},
+		{"\n5\n", "\n9223372036854775808\n"},
+		{"\n5\n", "\n5 \n"},
+		{"\n5\n", "\n\n"},
+		{root, root[:40]},
+		{root, root + "AAAA"},
+		{root, strings.TrimRight(root, "=")},
+		{root, spareBits(root + "=")[:44]},
+		{"\n5\n", "\r\n5\r\n"},
+		{testOrigin + "\n5", "\n5"},
+		{testOrigin + "\n5", "a b\n5"},
+		{testOrigin + "\n5", "a+b\n5"},
 	} {
 		bad := strings.Replace(good, c[0], c[1], 1)
 		if bad == good {

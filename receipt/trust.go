@@ -40,8 +40,10 @@ func NewCheckpointPublicKey(vkey string) (PublicKey, error) {
 	if err != nil {
 		return PublicKey{}, err
 	}
-	return PublicKey{KeyID: KeyID(pub), Purpose: PurposeCheckpoint, Algorithm: "ed25519",
-		PublicKey: base64.StdEncoding.EncodeToString(pub), VKey: vkey}, nil
+	return PublicKey{
+		KeyID: KeyID(pub), Purpose: PurposeCheckpoint, Algorithm: "ed25519",
+		PublicKey: base64.StdEncoding.EncodeToString(pub), VKey: vkey,
+	}, nil
 }
 
 // Trust is what an auditor believes before reading any evidence. The zero

@@ -155,8 +155,10 @@ func (v *exportVerifier) take(l *exportLine) {
 	}
 	place = l.index
 	if l.index != v.next {
-		v.add(Check{Check: CheckLogIndex, Status: Failed, Expected: fmt.Sprint(v.next), Found: fmt.Sprint(l.index),
-			Detail: "a receipt is missing, moved or repeated here", LogIndex: &place, EventID: l.receipt.EventID})
+		v.add(Check{
+			Check: CheckLogIndex, Status: Failed, Expected: fmt.Sprint(v.next), Found: fmt.Sprint(l.index),
+			Detail: "a receipt is missing, moved or repeated here", LogIndex: &place, EventID: l.receipt.EventID,
+		})
 	}
 	v.next = l.index + 1
 	if l.parseErr != nil {
@@ -215,8 +217,10 @@ func (v *exportVerifier) settleIfRead(name CheckName, format string, args ...any
 
 func (v *exportVerifier) readCheckpoint() {
 	if v.last == nil {
-		v.add(Check{Check: CheckCompleteness, Status: Undetermined,
-			Detail: "the export ends without its checkpoint: it was cut off, and what followed is unknown"})
+		v.add(Check{
+			Check: CheckCompleteness, Status: Undetermined,
+			Detail: "the export ends without its checkpoint: it was cut off, and what followed is unknown",
+		})
 		return
 	}
 	var line checkpointLine
@@ -254,8 +258,10 @@ func (v *exportVerifier) checkSignatures(text string) {
 
 func (v *exportVerifier) checkHead(c Checkpoint, stated int64) {
 	if stated != c.Size || v.next != c.Size {
-		v.add(Check{Check: CheckSize, Status: Failed, Expected: fmt.Sprint(c.Size), Found: fmt.Sprint(v.next),
-			Detail: fmt.Sprintf("the checkpoint, the last line (%d) and the receipts do not agree on the size of the log", stated)})
+		v.add(Check{
+			Check: CheckSize, Status: Failed, Expected: fmt.Sprint(c.Size), Found: fmt.Sprint(v.next),
+			Detail: fmt.Sprintf("the checkpoint, the last line (%d) and the receipts do not agree on the size of the log", stated),
+		})
 	}
 	v.settle(CheckSize, "%d", c.Size)
 	root := v.tree.Root()
@@ -263,8 +269,10 @@ func (v *exportVerifier) checkHead(c Checkpoint, stated int64) {
 	case v.unread:
 		v.add(Check{Check: CheckRoot, Status: Undetermined, Detail: "not every receipt could be read, so the root could not be rebuilt"})
 	case root != c.Root:
-		v.add(Check{Check: CheckRoot, Status: Failed, Expected: c.Root.String(), Found: root.String(),
-			Detail: "the receipts are not those that the checkpoint signs for, or not in that order"})
+		v.add(Check{
+			Check: CheckRoot, Status: Failed, Expected: c.Root.String(), Found: root.String(),
+			Detail: "the receipts are not those that the checkpoint signs for, or not in that order",
+		})
 	}
 	v.settle(CheckRoot, "%s, rebuilt from every leaf", root)
 }
@@ -280,13 +288,17 @@ func (v *exportVerifier) checkSaved(c Checkpoint) {
 		root, passed := v.heads[h.Size]
 		switch {
 		case h.Size > c.Size:
-			v.add(Check{Check: CheckConsistency, Status: Failed, Expected: fmt.Sprintf("size %d or more", h.Size), Found: fmt.Sprint(c.Size),
-				Detail: "a head saved earlier is of a larger log: receipts were removed"})
+			v.add(Check{
+				Check: CheckConsistency, Status: Failed, Expected: fmt.Sprintf("size %d or more", h.Size), Found: fmt.Sprint(c.Size),
+				Detail: "a head saved earlier is of a larger log: receipts were removed",
+			})
 		case !passed:
 			v.add(Check{Check: CheckConsistency, Status: Undetermined, Detail: fmt.Sprintf("a head saved earlier, of size %d, lies before the export", h.Size)})
 		case root != h.Root:
-			v.add(Check{Check: CheckConsistency, Status: Failed, Expected: h.Root.String(), Found: root.String(),
-				Detail: fmt.Sprintf("a head saved earlier, of size %d, has another root: the log was rewritten", h.Size)})
+			v.add(Check{
+				Check: CheckConsistency, Status: Failed, Expected: h.Root.String(), Found: root.String(),
+				Detail: fmt.Sprintf("a head saved earlier, of size %d, has another root: the log was rewritten", h.Size),
+			})
 		}
 	}
 	if n > 0 {

@@ -124,8 +124,10 @@ func (c *Demo) play(ctx context.Context, s *demoStage) (int, error) {
 
 // request is the rollout that is declared. What is not given is left to the server.
 func (c *Demo) request(app, baseline, candidate string) (api.CreateRollout, error) {
-	r := api.CreateRollout{AppID: app, Environment: c.Environment, BaselineRelease: baseline, CandidateRelease: candidate,
-		Mode: api.ModeCanary, Steps: c.Steps, MinRuns: c.MinRuns}
+	r := api.CreateRollout{
+		AppID: app, Environment: c.Environment, BaselineRelease: baseline, CandidateRelease: candidate,
+		Mode: api.ModeCanary, Steps: c.Steps, MinRuns: c.MinRuns,
+	}
 	for _, text := range c.Gate {
 		gate, err := api.ParseGate(text)
 		if err != nil {

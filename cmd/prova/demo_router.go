@@ -22,7 +22,7 @@ type demoRouter struct {
 	agent  demoAgent
 	random *rand.Rand
 	http   *http.Server
-	served chan error
+	served chan struct{}
 
 	mu sync.Mutex // guards what webhooks change
 	demoSplit
@@ -57,13 +57,16 @@ func openDemoRouter(ctx context.Context, client *prova.Client) (*demoRouter, err
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	r := &demoRouter{served: make(chan error, 1)}
+	r := &demoRouter{served: make(chan struct{})}
 	receiver, err := webhook.NewReceiver(webhook.ReceiverOptions{Secrets: []string{hook.Secret}, Act: r.obey, Note: r.note})
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
 	r.http = &http.Server{Handler: receiver, ReadHeaderTimeout: 10 * time.Second}
-	go func() { r.served <- r.http.Serve(listener) }()
+	go func() {
+		defer close(r.served)
+		_ = r.http.Serve(listener) // ends when it is closed, and says so
+	}()
 	return r, nil
 }
 

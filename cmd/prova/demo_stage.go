@@ -54,8 +54,10 @@ func openDemoStage(ctx context.Context, data string, keep bool, screen *demoScre
 	if s.log, err = os.OpenFile(filepath.Join(s.data, "server.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600); err != nil {
 		return nil, err
 	}
-	s.server, err = start(ctx, settings{addr: "127.0.0.1:0", data: s.data, origin: "prova", deliveryLoop: true,
-		log: slog.New(slog.NewTextHandler(s.log, nil))})
+	s.server, err = start(ctx, settings{
+		addr: "127.0.0.1:0", data: s.data, origin: "prova", deliveryLoop: true,
+		log: slog.New(slog.NewTextHandler(s.log, nil)),
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -117,7 +117,7 @@ func wantOneByteApart(t *testing.T, data string) {
 func TestDemoIsReproducible(t *testing.T) {
 	story := func() string {
 		out := runDemo(t, cli.Done, "--seed", "2", "--steps", "25,100") // a short ramp
-		_, out, _ = strings.Cut(out, "\n1  ") // behind the address
+		_, out, _ = strings.Cut(out, "\n1  ")                           // behind the address
 		return out
 	}
 	if first, second := story(), story(); first != second {
@@ -167,12 +167,22 @@ func TestDemoReplay(t *testing.T) {
 		code                int
 		want                []string
 	}{
-		{"promoted", 200, 200, 0.05, []string{"--steps", "50,100"}, cli.Done,
-			[]string{"runs.jsonl: 200 of v36, 200 of v37; 1 other is left out", "v37 gets 100 %", "✓ v37 is promoted", "✓ root", "✗ signature"}},
-		{"rolled back", 200, 200, 0.5, []string{"--steps", "50,100", "--min-runs", "40"}, cli.Regressed,
-			[]string{"v37 gets 0 %", "✗ v37 is rolled back", "✓ root", "✗ signature"}},
-		{"used up", 200, 200, 0.05, nil, cli.Undecided,
-			[]string{"○ v37 is not settled", "The recorded runs of v36 are used up", "--steps 50,100", "✓ root", "✗ signature"}},
+		{
+			"promoted", 200, 200, 0.05,
+			[]string{"--steps", "50,100"},
+			cli.Done,
+			[]string{"runs.jsonl: 200 of v36, 200 of v37; 1 other is left out", "v37 gets 100 %", "✓ v37 is promoted", "✓ root", "✗ signature"},
+		},
+		{
+			"rolled back", 200, 200, 0.5,
+			[]string{"--steps", "50,100", "--min-runs", "40"},
+			cli.Regressed,
+			[]string{"v37 gets 0 %", "✗ v37 is rolled back", "✓ root", "✗ signature"},
+		},
+		{
+			"used up", 200, 200, 0.05, nil, cli.Undecided,
+			[]string{"○ v37 is not settled", "The recorded runs of v36 are used up", "--steps 50,100", "✓ root", "✗ signature"},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			file := recordRuns(t, test.baseline, test.candidate, test.failures)

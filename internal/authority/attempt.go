@@ -21,9 +21,11 @@ type beginning struct {
 // a rollback, or the continuation of one that was aborted.
 func (a *Authority) begin(tx Tx, p Principal, r api.CreateRollout, seen []string, request string) (beginning, error) {
 	now := a.now()
-	b := beginning{stored: stored{document: document{AppID: r.AppID, Environment: r.Environment, BaselineRelease: r.BaselineRelease,
+	b := beginning{stored: stored{document: document{
+		AppID: r.AppID, Environment: r.Environment, BaselineRelease: r.BaselineRelease,
 		CandidateRelease: r.CandidateRelease, RequestDigest: request, Labels: maps.Clone(r.Labels), AttemptReason: r.AttemptReason,
-		CreatedAt: now, CreatedBy: p.Actor(), UpdatedAt: now}}}
+		CreatedAt: now, CreatedBy: p.Actor(), UpdatedAt: now,
+	}}}
 	id := a.newID("rol_", now)
 	before, err := lastFinished(tx, r)
 	if err != nil {
@@ -66,8 +68,10 @@ func lastFinished(tx Tx, r api.CreateRollout) (*stored, error) {
 	if mode == "" {
 		mode = api.ModeShadow
 	}
-	records, err := tx.Rollouts(RolloutFilter{AppID: r.AppID, Environment: r.Environment, CandidateRelease: r.CandidateRelease, Mode: mode,
-		States: []api.State{api.StatePromoted, api.StateRolledBack, api.StateAborted}}, 1)
+	records, err := tx.Rollouts(RolloutFilter{
+		AppID: r.AppID, Environment: r.Environment, CandidateRelease: r.CandidateRelease, Mode: mode,
+		States: []api.State{api.StatePromoted, api.StateRolledBack, api.StateAborted},
+	}, 1)
 	if err != nil || len(records) == 0 {
 		return nil, err
 	}

@@ -138,18 +138,21 @@ func (q Question) undecided(g api.Gate, f figures, t *Tested) (api.Outcome, api.
 	case f.baseline.N == 0 && f.baseline.Missing > 0:
 		return api.Insufficient, missingReason(g, "baseline", f.baseline.Missing)
 	}
-	outcome, why := api.Clean, api.Reason{}
-	if t != nil {
-		outcome, why = sequential(g, f, t)
-	} else {
-		outcome, why = q.oneLook(g, f)
-	}
+	outcome, why := q.decided(g, f, t)
 	if outcome != api.Regressed && f.missing != nil {
 		return api.Insufficient, reason(ReasonMissingMoreOften, map[string]any{"metric": g.Metric, "difference": f.missing.Estimate},
 			"the candidate leaves out "+g.Metric+" more often than the baseline does ("+
 				FormatDifference(api.Gate{Statistic: api.StatisticRate}, *f.missing)+"): report it on every run")
 	}
 	return outcome, why
+}
+
+// decided is the outcome of the test that this gate has.
+func (q Question) decided(g api.Gate, f figures, t *Tested) (api.Outcome, api.Reason) {
+	if t != nil {
+		return sequential(g, f, t)
+	}
+	return q.oneLook(g, f)
 }
 
 func missingReason(g api.Gate, cohort string, runs int64) api.Reason {

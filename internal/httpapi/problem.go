@@ -34,8 +34,9 @@ func status(code authority.Code) (status int, title string) {
 		return http.StatusRequestEntityTooLarge, "The request is too large"
 	case codeMedia:
 		return http.StatusUnsupportedMediaType, "The format is not supported"
+	default:
+		return code.Status()
 	}
-	return code.Status()
 }
 
 // problemOf is an error as a client may see it: neither its cause nor the detail of an internal one.

@@ -219,8 +219,12 @@ func TestLookRejects(t *testing.T) {
 		}
 	}
 	for _, p := range []stats.TestPlan{
-		{Budget: 0, Information: 1}, {Budget: 1, Information: 1}, {Budget: math.NaN(), Information: 1},
-		{Budget: 0.1}, {Budget: 0.1, Information: math.Inf(1)}, {Budget: 0.1, Information: 1, FirstLook: -1},
+		{Budget: 0, Information: 1},
+		{Budget: 1, Information: 1},
+		{Budget: math.NaN(), Information: 1},
+		{Budget: 0.1},
+		{Budget: 0.1, Information: math.Inf(1)},
+		{Budget: 0.1, Information: 1, FirstLook: -1},
 	} {
 		if _, err := stats.NewSequentialTest(p); err == nil {
 			t.Errorf("%+v was accepted", p)

@@ -23,7 +23,7 @@ func lockFile(path string) (*os.File, error) {
 	}
 	if !held {
 		holder, _ := io.ReadAll(io.LimitReader(f, 32))
-		f.Close()
+		_ = f.Close() // it was only read
 		who := ""
 		if pid, err := strconv.Atoi(strings.TrimSpace(string(holder))); err == nil {
 			who = fmt.Sprintf(" (process %d)", pid)

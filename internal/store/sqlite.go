@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -98,9 +99,7 @@ func openFile(path string, extra url.Values, connections int) (*sql.DB, error) {
 			"fullfsync(on)", "checkpoint_fullfsync(on)", // where fsync alone does not reach the disk
 		},
 	}
-	for key, value := range extra {
-		values[key] = value
-	}
+	maps.Copy(values, extra)
 	name := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: values.Encode()}
 	connector, err := sqlite.NewConnector(name.String())
 	if err != nil {

@@ -67,7 +67,7 @@ func (l *sqliteLink) each(ctx context.Context, query string, args []any, scan fu
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // its error is that of rows.Err
 	for rows.Next() {
 		if err := scan(rows); err != nil {
 			return err

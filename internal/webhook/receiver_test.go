@@ -96,7 +96,8 @@ func delivery(id, body string, at time.Time, secret string) *http.Request {
 // promote is a decision of a rollout; its id follows from both.
 func promote(rollout string, sequence int64) api.WebhookEvent {
 	return api.WebhookEvent{Event: api.EventPromote, Data: api.WebhookData{
-		RolloutID: rollout, Sequence: sequence, Weight: 25, DecisionEventID: fmt.Sprintf("%s-%d", rollout, sequence)}}
+		RolloutID: rollout, Sequence: sequence, Weight: 25, DecisionEventID: fmt.Sprintf("%s-%d", rollout, sequence),
+	}}
 }
 
 func rollback(rollout string, sequence int64) api.WebhookEvent {
@@ -225,7 +226,13 @@ func TestReceiverRefusesMalformed(t *testing.T) {
 		{good, 204},
 		{with(`"weight":25`, `"weight":25,"later":{"more":1}`), 204},
 		{with(`"weight":25`, `"weight":100`), 204},
-		{"", 400}, {"null", 400}, {"[]", 400}, {"{}", 400}, {good + good, 400}, {good + "x", 400}, {good[:len(good)-1], 400},
+		{"", 400},
+		{"null", 400},
+		{"[]", 400},
+		{"{}", 400},
+		{good + good, 400},
+		{good + "x", 400},
+		{good[:len(good)-1], 400},
 		{with(`"weight":25`, `"weight":25,"weight":100`), 400},
 		{with(`"weight":25`, `"Weight":25`), 400},
 		{with(`"weight":25`, `"weight":"25"`), 400},
@@ -350,8 +357,11 @@ func TestReceiverConcurrentDuplicates(t *testing.T) {
 func TestNewReceiverRefuses(t *testing.T) {
 	act := func(context.Context, api.WebhookEvent, string) error { return nil }
 	for _, o := range []ReceiverOptions{
-		{Act: act}, {Act: act, Secrets: []string{""}}, {Act: act, Secrets: []string{secretA, ""}},
-		{Act: act, Secrets: []string{api.SecretPrefix}}, {Secrets: []string{secretA}},
+		{Act: act},
+		{Act: act, Secrets: []string{""}},
+		{Act: act, Secrets: []string{secretA, ""}},
+		{Act: act, Secrets: []string{api.SecretPrefix}},
+		{Secrets: []string{secretA}},
 	} {
 		if _, err := NewReceiver(o); err == nil {
 			t.Errorf("%+v is accepted", o.Secrets)

@@ -20,7 +20,8 @@ var (
 	public = New(Options{})
 	local  = New(Options{AllowLoopback: true})
 	inside = New(Options{AllowCIDRs: []netip.Prefix{
-		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8"), netip.MustParsePrefix("9.9.9.9/32")}})
+		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8"), netip.MustParsePrefix("9.9.9.9/32"),
+	}})
 )
 
 func checkURLs(t *testing.T, cases []urlCase) {

@@ -132,8 +132,12 @@ func testAppendRefusesDuplicates(f *fixture) {
 // selected is the contract of EntryFilter, spelled out.
 func selected(e authority.Entry, filter authority.EntryFilter) bool {
 	for _, pair := range [][2]string{
-		{filter.Kind, e.Kind}, {filter.AppID, e.AppID}, {filter.Environment, e.Environment},
-		{filter.Release, e.Release}, {filter.RolloutID, e.RolloutID}, {filter.ProbeID, e.ProbeID},
+		{filter.Kind, e.Kind},
+		{filter.AppID, e.AppID},
+		{filter.Environment, e.Environment},
+		{filter.Release, e.Release},
+		{filter.RolloutID, e.RolloutID},
+		{filter.ProbeID, e.ProbeID},
 	} {
 		if pair[0] != "" && pair[0] != pair[1] {
 			return false
@@ -161,11 +165,27 @@ func testEntries(f *fixture) {
 	}
 	f.update("acme", func(tx authority.Tx) error { return add(tx, slices.Clone(all)...) })
 	for _, filter := range []authority.EntryFilter{
-		{}, {Kind: "agent_run"}, {Kind: "outcome"}, {Kind: "nothing"}, {AppID: "bot"}, {AppID: "bot", Environment: "staging"},
-		{AppID: "bot", Environment: "staging", Release: "v2"}, {Environment: "production"}, {Release: "v1"},
-		{RolloutID: "ro_1"}, {RolloutID: "ro_2", Kind: "rollout_decision"}, {ProbeID: "p1"}, {ProbeID: "p1", AppID: "clerk", Kind: "agent_run"},
-		{Since: at(50)}, {Until: at(50)}, {Since: at(20), Until: at(90), AppID: "bot"}, {From: 7}, {Before: 7}, {From: 10, Before: 11},
-		{From: 30, Before: 90, Kind: "outcome"}, {From: 500},
+		{},
+		{Kind: "agent_run"},
+		{Kind: "outcome"},
+		{Kind: "nothing"},
+		{AppID: "bot"},
+		{AppID: "bot", Environment: "staging"},
+		{AppID: "bot", Environment: "staging", Release: "v2"},
+		{Environment: "production"},
+		{Release: "v1"},
+		{RolloutID: "ro_1"},
+		{RolloutID: "ro_2", Kind: "rollout_decision"},
+		{ProbeID: "p1"},
+		{ProbeID: "p1", AppID: "clerk", Kind: "agent_run"},
+		{Since: at(50)},
+		{Until: at(50)},
+		{Since: at(20), Until: at(90), AppID: "bot"},
+		{From: 7},
+		{Before: 7},
+		{From: 10, Before: 11},
+		{From: 30, Before: 90, Kind: "outcome"},
+		{From: 500},
 	} {
 		for _, newest := range []bool{false, true} {
 			filter.Newest = newest
@@ -212,9 +232,14 @@ func (f *fixture) pages(filter authority.EntryFilter) []authority.Entry {
 func testRunEntries(f *fixture) {
 	var entries []authority.Entry
 	for i, e := range []struct{ kind, app, environment, run string }{
-		{"outcome", "bot", "production", "r1"}, {"agent_run", "bot", "production", "r1"}, {"agent_run", "bot", "production", "r2"},
-		{"outcome", "bot", "staging", "r1"}, {"outcome", "clerk", "production", "r1"}, {"note", "bot", "production", "r1"},
-		{"agent_run", "bot", "production", ""}, {"outcome", "bot", "production", "r1"},
+		{"outcome", "bot", "production", "r1"},
+		{"agent_run", "bot", "production", "r1"},
+		{"agent_run", "bot", "production", "r2"},
+		{"outcome", "bot", "staging", "r1"},
+		{"outcome", "clerk", "production", "r1"},
+		{"note", "bot", "production", "r1"},
+		{"agent_run", "bot", "production", ""},
+		{"outcome", "bot", "production", "r1"},
 	} {
 		one := entry(fmt.Sprint(i))
 		one.Kind, one.AppID, one.Environment, one.RunID = e.kind, e.app, e.environment, e.run

@@ -66,10 +66,19 @@ func testRollouts(f *fixture) {
 	})
 	slices.Reverse(all)
 	for _, filter := range []authority.RolloutFilter{
-		{}, {AppID: "app 1"}, {Environment: "production"}, {AppID: "app 0", Environment: "production"}, {CandidateRelease: "v1"},
-		{Mode: api.ModeShadow}, {States: []api.State{api.StateActive, api.StatePaused}}, {States: []api.State{api.StatePaused}},
-		{States: []api.State{api.StatePromoted, api.StateActive}}, {AppID: "app 1", Environment: "production", Mode: api.ModeShadow, States: []api.State{api.StateActive}},
-		{BeforeID: "ro_07"}, {BeforeID: "ro_07", Mode: api.ModeCanary}, {AppID: "nobody"},
+		{},
+		{AppID: "app 1"},
+		{Environment: "production"},
+		{AppID: "app 0", Environment: "production"},
+		{CandidateRelease: "v1"},
+		{Mode: api.ModeShadow},
+		{States: []api.State{api.StateActive, api.StatePaused}},
+		{States: []api.State{api.StatePaused}},
+		{States: []api.State{api.StatePromoted, api.StateActive}},
+		{AppID: "app 1", Environment: "production", Mode: api.ModeShadow, States: []api.State{api.StateActive}},
+		{BeforeID: "ro_07"},
+		{BeforeID: "ro_07", Mode: api.ModeCanary},
+		{AppID: "nobody"},
 	} {
 		var want []authority.RolloutRecord
 		for _, r := range all {
