@@ -20,8 +20,10 @@ func backoff() []time.Duration {
 	}
 }
 
-// claimTime is how long a claimed delivery is left alone by others: longer than an attempt can take.
-const claimTime = time.Minute
+// claimTime is how long a claimed delivery is left alone by others: longer than
+// an attempt can take, and no longer than a rollback may wait for a server that
+// died while it sent it.
+const claimTime = 15 * time.Second
 
 // maxRetryAfter bounds what a receiver may ask for.
 const maxRetryAfter = 24 * time.Hour
