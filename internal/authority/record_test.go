@@ -176,3 +176,26 @@ func TestKeysLimitedToAnEnvironment(t *testing.T) {
 	_, err = h.Authenticate(h.ctx, k.Secret)
 	code(t, err, authority.CodeUnauthenticated)
 }
+
+// TestNoKeyOutlivesItsMaker: a key that ends cannot make one that does not.
+func TestNoKeyOutlivesItsMaker(t *testing.T) {
+	h := newHouse(t)
+	ends, later := h.clock.now().Add(time.Hour), h.clock.now().Add(48*time.Hour)
+	k, err := h.CreateAPIKey(h.ctx, h.owner, api.CreateAPIKey{Name: "for an hour", Permissions: []api.Permission{api.KeyManage}, ExpiresAt: &ends})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := h.Authenticate(h.ctx, k.Secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, asked := range []*time.Time{nil, &later} {
+		made, err := h.CreateAPIKey(h.ctx, p, api.CreateAPIKey{Name: "for ever", Permissions: []api.Permission{api.KeyManage}, ExpiresAt: asked})
+		if err != nil || made.ExpiresAt == nil || !made.ExpiresAt.Equal(ends) {
+			t.Errorf("asked for %v, got %v, %v", asked, made.ExpiresAt, err)
+		}
+	}
+	h.clock.pass(time.Hour)
+	_, err = h.Authenticate(h.ctx, k.Secret)
+	code(t, err, authority.CodeUnauthenticated)
+}

@@ -1,6 +1,7 @@
 package authority_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -401,5 +402,32 @@ func TestEqualRequestAfterTheBaselineReports(t *testing.T) {
 	same, created, err := h.CreateRollout(h.ctx, h.owner, canary("v36", "v37"))
 	if err != nil || created || same.ID != first.ID {
 		t.Errorf("%s, created %t, %v", same.ID, created, err)
+	}
+}
+
+// racing lets somebody else be faster, once, before the next transaction that writes.
+type racing struct {
+	authority.Store
+	first func()
+}
+
+func (r *racing) Update(ctx context.Context, org string, fn func(authority.Tx) error) error {
+	if first := r.first; first != nil {
+		r.first = nil
+		first()
+	}
+	return r.Store.Update(ctx, org, fn)
+}
+
+// TestAnOverrideIsOneStep: who promotes means the step that was on the screen, not the one that a tick reached meanwhile.
+func TestAnOverrideIsOneStep(t *testing.T) {
+	h := newHouse(t)
+	r := h.create(canary("v36", "v37"))
+	h.traffic("v36", "v37", 30, 19, 3, 57)
+	h.Store = &racing{Store: h.Store, first: func() { h.tick(r.ID) }}
+	_, err := h.PromoteStep(h.ctx, h.owner, r.ID, "it is fine")
+	code(t, err, authority.CodeConflict)
+	if now, err := h.Rollout(h.ctx, h.owner, r.ID); err != nil || *now.Weight != 25 {
+		t.Errorf("weight %d, %v", *now.Weight, err)
 	}
 }

@@ -286,3 +286,20 @@ func TestGatesThatCannotBeTested(t *testing.T) {
 		}
 	}
 }
+
+// TestBudgetIsShared: rollback gates share the error budget; hold gates share another among themselves.
+func TestBudgetIsShared(t *testing.T) {
+	policy, errs := rollout.NewPolicy(api.CreateRollout{Gates: gates(t, "success", "error", "flagged:on=hold", "latency_ms:on=warn")}, nil)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	ledger, err := rollout.NewLedger(policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []float64{0.025, 0.025, 0.05, 0} {
+		if got := ledger.Gates[i].Budget; got != want || (ledger.Gates[i].State == nil) != (want == 0) {
+			t.Errorf("%s: budget %v, want %v", ledger.Gates[i].Gate, got, want)
+		}
+	}
+}
