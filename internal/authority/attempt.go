@@ -114,18 +114,21 @@ func (b *beginning) continues(tx Tx, id string, before stored) error {
 // that an aborted one was filling ends with it, and its runs are not lost.
 func (b *beginning) firstBlock(tx Tx, epoch, index int64) (rollout.Block, error) {
 	if b.before == nil {
-		return rollout.FirstBlock(b.Core.Policy, epoch, index), nil
+		return rollout.FirstBlock(b.Core.Policy, rollout.RuleOf(b.Core.Policy, 0), epoch, index), nil
 	}
 	record, err := tx.OpenBlock(b.before.Core.ID)
 	if err != nil {
 		return rollout.Block{}, err
 	}
-	f := filling{}
-	if err := json.Unmarshal(record.Doc, &f.block); err != nil {
+	r := filling{record: b.before.record}
+	if err := json.Unmarshal(record.Doc, &r.block); err != nil {
 		return rollout.Block{}, err
 	}
-	f.end(epoch, index)
-	b.pendingBlocks = append(b.pendingBlocks, f.closed...)
-	f.block.StepFrom = index
-	return f.block, nil
+	s := &span{epoch: Epoch{AppID: b.AppID, Environment: b.Environment, Number: epoch}}
+	if err := newFold(tx).end(s, &r, index); err != nil {
+		return rollout.Block{}, err
+	}
+	b.pendingBlocks = append(b.pendingBlocks, r.closed...)
+	r.block.BeginStep(b.Core.Weight(), index)
+	return r.block, nil
 }

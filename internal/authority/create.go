@@ -245,8 +245,8 @@ func beginEpoch(tx Tx, s stored, index int64, now time.Time) (int64, error) {
 	}
 	if s.shadow() {
 		sp.begin(index, now)
-	} else {
-		sp.cut(index, now)
+	} else if err := f.cut(sp, index, now); err != nil {
+		return 0, err
 	}
 	return sp.epoch.Number, f.save()
 }

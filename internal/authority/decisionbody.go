@@ -96,7 +96,7 @@ func conditions(p api.Policy) []string {
 	}
 }
 
-func (a *Authority) decisionBody(p Principal, v view, next rollout.Rollout, d rollout.Decision, decided api.Decision, now time.Time) decisionBody {
+func (a *Authority) decisionBody(p Principal, v view, next rollout.Rollout, d rollout.Decision, decided api.Decision, now time.Time) (decisionBody, error) {
 	kind := api.KindRolloutDecision
 	if d.Action == rollout.ActionPause || d.Action == rollout.ActionResume {
 		kind = api.KindRolloutAction
@@ -114,15 +114,22 @@ func (a *Authority) decisionBody(p Principal, v view, next rollout.Rollout, d ro
 	body.Source = &api.EventSource{AppID: v.AppID, Environment: v.Environment, Release: v.CandidateRelease}
 	if d.Verdict != nil {
 		body.Conditions = conditions(v.Core.Policy)
-		body.Evidence = evidenceOf(v, next, d)
+		var err error
+		if body.Evidence, err = evidenceOf(v, next, d); err != nil {
+			return body, err
+		}
 	}
-	return body
+	return body, nil
 }
 
-func evidenceOf(v view, next rollout.Rollout, d rollout.Decision) *evidenced {
+func evidenceOf(v view, next rollout.Rollout, d rollout.Decision) (*evidenced, error) {
+	state, err := next.Ledger.StateDigest()
+	if err != nil {
+		return nil, err
+	}
 	e := &evidenced{
 		LogSize: v.logIndex, Strata: []stratumRef{}, Blocks: []blockRef{}, Looks: d.Looks,
-		LedgerDigest: next.Ledger.Digest, StateDigest: next.Ledger.StateDigest(), Seed: next.ID,
+		LedgerDigest: next.Ledger.Digest, StateDigest: state, Seed: next.ID,
 	}
 	if e.Looks == nil {
 		e.Looks = []api.Look{}
@@ -144,7 +151,7 @@ func evidenceOf(v view, next rollout.Rollout, d rollout.Decision) *evidenced {
 	if over := len(e.Strata) - maxStrata; over > 0 {
 		e.Strata, e.StrataOmitted = e.Strata[over:], over
 	}
-	return e
+	return e, nil
 }
 
 func cohortDigest(c Cohort) string {

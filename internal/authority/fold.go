@@ -73,7 +73,9 @@ func (f *fold) addRun(w *pending) error {
 		return err
 	}
 	if s.epoch.Runs >= EpochRuns || e.RecordedAt.Sub(s.epoch.StartedAt) >= EpochTime {
-		s.cut(e.Index, e.RecordedAt)
+		if err := f.cut(s, e.Index, e.RecordedAt); err != nil {
+			return err
+		}
 	}
 	s.epoch.Runs++
 	e.Epoch = s.epoch.Number
@@ -98,9 +100,14 @@ func (f *fold) addRun(w *pending) error {
 	}
 	for _, r := range s.rollouts {
 		if side, ok := r.side(e.Release); ok {
-			r.block.AddRun(side, e.Index, w.event.Metrics)
-			r.dirty = true
-			r.closeIfFull(e.Index+1, s.epoch.Number)
+			if err := r.block.AddRun(side, rollout.Run{Index: e.Index, Unit: unit, Metrics: w.event.Metrics}); err != nil {
+				return err
+			}
+			if r.dirty = true; r.block.Full() {
+				if err := f.end(s, r, e.Index+1); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	return nil
@@ -178,8 +185,10 @@ func (f *fold) addOutcome(w *pending) error {
 	}
 	for _, r := range s.rollouts {
 		if side, ok := r.side(run.Release); ok {
-			r.block.AddOutcome(side, e.Index, rollout.Counted{Index: run.Index, Epoch: run.Epoch}, w.event.Metrics)
 			r.dirty = true
+			if err := r.block.AddOutcome(side, rollout.Counted{Index: run.Index, Epoch: run.Epoch}, rollout.Run{Index: e.Index, Unit: unit, Metrics: w.event.Metrics}); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -279,11 +288,59 @@ func (s *span) begin(index int64, now time.Time) {
 }
 
 // cut ends the open epoch before index, and every block being filled with it.
-func (s *span) cut(index int64, now time.Time) {
+func (f *fold) cut(s *span, index int64, now time.Time) error {
 	s.begin(index, now)
 	for _, r := range s.rollouts {
-		r.end(s.epoch.Number, index)
+		if err := f.end(s, r, index); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// end closes the block that a rollout is filling, or drops it if it cannot be
+// compared, and begins the next one at index.
+func (f *fold) end(s *span, r *filling, index int64) error {
+	comparable := r.block.Comparable()
+	if comparable {
+		r.closed = append(r.closed, r.block)
+	}
+	r.block = r.block.Next(comparable, s.epoch.Number, index)
+	r.dirty = true
+	return f.aim(s, r)
+}
+
+// aim fixes what the next block's quantiles are held against, from all that the
+// baseline has reported since the rollout's evidence began, up to here.
+func (f *fold) aim(s *span, r *filling) error {
+	if !r.block.Aims() {
+		return nil
+	}
+	baseline := r.record.BaselineRelease
+	cohorts, err := f.tx.Cohorts(s.epoch.AppID, s.epoch.Environment, r.block.SinceEpoch, baseline)
+	if err != nil {
+		return err
+	}
+	so := map[string]stats.Summary{}
+	merge := func(c Cohort) {
+		for name, m := range c.Metrics {
+			sum := so[name]
+			sum.Merge(m)
+			so[name] = sum
+		}
+	}
+	for _, c := range cohorts {
+		if _, changed := s.cohorts[cohortKey{c.Epoch, baseline}]; !changed {
+			merge(c)
+		}
+	}
+	for key, c := range s.cohorts {
+		if key.release == baseline && key.epoch >= r.block.SinceEpoch {
+			merge(*c)
+		}
+	}
+	r.block.Aim(func(metric string) stats.Summary { return so[metric] })
+	return nil
 }
 
 // side says which release of the rollout a run belongs to.
@@ -297,23 +354,6 @@ func (r *filling) side(release string) (rollout.Side, bool) {
 		return rollout.Baseline, true
 	}
 	return 0, false
-}
-
-func (r *filling) closeIfFull(next, epoch int64) {
-	if r.block.Full() {
-		r.closed = append(r.closed, r.block)
-		r.block = r.block.Next(true, epoch, next)
-	}
-}
-
-// end closes the block early, or drops it if it holds runs of one release only.
-func (r *filling) end(epoch, index int64) {
-	comparable := r.block.Comparable()
-	if comparable {
-		r.closed = append(r.closed, r.block)
-	}
-	r.block = r.block.Next(comparable, epoch, index)
-	r.dirty = true
 }
 
 func (r *filling) save(tx Tx) error {

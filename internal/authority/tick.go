@@ -205,7 +205,11 @@ func (a *Authority) write(ctx context.Context, p Principal, v view, next rollout
 	done.Core, done.UpdatedAt = next, now
 	done.Sequence++
 	decided := a.decision(p, done, v.Core, next, d, now)
-	entry, sealed, err := a.sealedEntry(a.decisionBody(p, v, next, d, decided, now), now)
+	body, err := a.decisionBody(p, v, next, d, decided, now)
+	if err != nil {
+		return stored{}, api.Decision{}, err
+	}
+	entry, sealed, err := a.sealedEntry(body, now)
 	if err != nil {
 		return stored{}, api.Decision{}, err
 	}
@@ -255,16 +259,20 @@ func endStep(tx Tx, s stored, index int64, now time.Time) error {
 		return err
 	}
 	if !s.shadow() {
-		sp.cut(index, now)
+		if err := f.cut(sp, index, now); err != nil {
+			return err
+		}
 	}
 	for _, r := range sp.rollouts {
 		if r.record.ID != s.Core.ID {
 			continue
 		}
 		if s.shadow() {
-			r.end(sp.epoch.Number, index)
+			if err := f.end(sp, r, index); err != nil {
+				return err
+			}
 		}
-		r.block.StepFrom = index
+		r.block.BeginStep(s.Core.Weight(), index)
 		r.dirty = true
 	}
 	return f.save()

@@ -26,6 +26,8 @@ type Question struct {
 	// Tests has one element for each gate under the guarantee over the rollout,
 	// and is nil for one look at the stated confidence.
 	Tests []Tested
+	// Quiet leaves out intervals and signals that decide nothing; every outcome is the same.
+	Quiet bool
 	// Seed names the comparison for the seeded bootstrap: the rollout, or the releases compared.
 	Seed    string
 	Look    int64
@@ -55,6 +57,9 @@ func Releases(q Question) api.Verdict {
 		Gates: []api.GateResult{}, Signals: []api.GateResult{}, Checks: []api.Check{},
 	}
 	for i, g := range q.Gates {
+		if q.Quiet && !decisive(g) {
+			continue
+		}
 		var t *Tested
 		if q.Tests != nil && decisive(g) {
 			t = &q.Tests[i]
@@ -106,7 +111,7 @@ type figures struct {
 }
 
 func (q Question) gate(g api.Gate, t *Tested) api.GateResult {
-	f := q.figures(g)
+	f := q.figures(g, q.Quiet && t != nil)
 	r := api.GateResult{Gate: g, Baseline: f.baseline, Candidate: f.candidate}
 	if t == nil {
 		r.Difference = f.oneLook

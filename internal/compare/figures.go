@@ -13,8 +13,12 @@ const Resamples = 1000
 
 func count(n int64) string { return strconv.FormatInt(n, 10) }
 
-// figures computes both cohorts and the ordinary interval of their difference.
-func (q Question) figures(g api.Gate) figures {
+// figures computes both cohorts and the ordinary interval of their difference,
+// or, quietly, only what an outcome may depend on where a test decides.
+func (q Question) figures(g api.Gate, quiet bool) figures {
+	if quiet {
+		return q.quietFigures(g)
+	}
 	baselineRuns, baseline := pool(q.Strata, baselineOf, g.Metric)
 	candidateRuns, candidate := pool(q.Strata, candidateOf, g.Metric)
 	f := figures{
@@ -44,6 +48,25 @@ func (q Question) figures(g api.Gate) figures {
 	if g.Margin.Relative && f.baseline.Value != nil {
 		f.margin = g.Margin.Value * math.Abs(*f.baseline.Value)
 	}
+	return f
+}
+
+// quietFigures are the counts of both cohorts.
+func (q Question) quietFigures(g api.Gate) figures {
+	f := figures{boolean: true, margin: g.Margin.Value}
+	for _, s := range q.Strata {
+		for _, c := range []struct {
+			figure *api.CohortFigure
+			cohort Cohort
+		}{{&f.baseline, s.Baseline}, {&f.candidate, s.Candidate}} {
+			m := c.cohort.Metrics[g.Metric].Summary
+			c.figure.N += m.Count()
+			c.figure.Missing += c.cohort.Runs - m.Count()
+			f.boolean = f.boolean && m.Boolean()
+		}
+	}
+	f.baseline.Missing, f.candidate.Missing = max(f.baseline.Missing, 0), max(f.candidate.Missing, 0)
+	f.missing = missingMoreOften(q.Strata, g.Metric, stats.Critical(q.Confidence))
 	return f
 }
 

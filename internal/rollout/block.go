@@ -12,19 +12,43 @@ import (
 	"github.com/cobound/prova/internal/stats"
 )
 
-// The fewest runs of each release in a block.
+// Rule says when a block closes. It counts runs, never their outcomes.
+type Rule struct {
+	// Candidate and Baseline are the fewest runs of each release in a block.
+	Candidate int64 `json:"candidate"`
+	Baseline  int64 `json:"baseline"`
+	// History is how many candidate runs close a block that has fewer baseline
+	// runs than that, against the baseline's history; 0 if there is none.
+	History int64 `json:"history,omitempty"`
+	// HistoryRuns is how many runs that history has.
+	HistoryRuns int64 `json:"history_runs,omitempty"`
+	// Planned is the information of the declared ramp; beyond it a block closes
+	// only once the information has grown by the factor Growth.
+	Planned float64 `json:"planned"`
+	Growth  float64 `json:"growth"`
+}
+
+// The rule's defaults.
 const (
 	MinCandidate = 5
 	MinBaseline  = 5
+	// PastPlanGrowth keeps the number of looks logarithmic beyond the plan.
+	PastPlanGrowth = 1.01
 )
 
-// PastPlanGrowth is how much the information must have grown, as a factor,
-// before a block closes beyond the plan: the number of looks stays logarithmic.
-const PastPlanGrowth = 1.01
+// RuleOf is the rule of a policy and of a history of so many baseline runs.
+func RuleOf(p api.Policy, historyRuns int64) Rule {
+	r := Rule{Candidate: MinCandidate, Baseline: MinBaseline, Planned: Planned(p), Growth: PastPlanGrowth}
+	if historyRuns > 0 {
+		r.History, r.HistoryRuns = p.FirstLook, historyRuns
+	}
+	return r
+}
 
 // Block is a range of log indexes of a rollout within an epoch. It is filled
 // at ingest, in log order, and closed by counts of runs alone: never by an
-// outcome, and never because somebody ticked.
+// outcome, and never because somebody ticked. A copy shares its tallies with
+// the original: only one of the two is added to.
 type Block struct {
 	Number int64 `json:"number"`
 	// Epoch is the stratum.
@@ -32,21 +56,25 @@ type Block struct {
 	FirstIndex int64 `json:"first_index"`
 	LastIndex  int64 `json:"last_index"`
 	// Candidate and Baseline count runs of each release.
-	Candidate int64                  `json:"candidate"`
-	Baseline  int64                  `json:"baseline"`
-	Metrics   map[string]BlockMetric `json:"metrics"`
+	Candidate int64 `json:"candidate"`
+	Baseline  int64 `json:"baseline"`
+	// Tallies are what the runs say about each gate that decides, in the order of the policy.
+	Tallies []Tally `json:"tallies"`
 	// Late holds, by their epoch, metrics that became known in this block of runs of earlier epochs: each is a stratum of its own.
-	Late map[int64]map[string]BlockMetric `json:"late,omitempty"`
+	Late map[int64][]Tally `json:"late,omitempty"`
 	// StepFrom is the first log index of the step that the block belongs to.
 	StepFrom int64 `json:"step_from"`
 	// Since is the first log index of the rollout's evidence: earlier runs are none of it, whenever their outcome comes.
 	Since int64 `json:"since"`
+	// SinceEpoch is the first epoch of the rollout's evidence.
+	SinceEpoch int64 `json:"since_epoch"`
 	// RunsDigest chains the runs: SHA-256 of the digest before and each run's log index and side.
 	RunsDigest string `json:"runs_digest"`
 	// Before are the totals of the blocks that came before in this epoch, and in the epochs before it.
 	Before Totals `json:"before"`
-	// Planned is the information of the rollout's declared ramp.
-	Planned float64 `json:"planned"`
+	Rule   Rule   `json:"rule"`
+	// Arrivals count all runs since the rollout began, by step.
+	Arrivals []Arrival `json:"arrivals"`
 }
 
 // Totals is what closed blocks add up to.
@@ -56,10 +84,21 @@ type Totals struct {
 	Baseline  int64 `json:"baseline"`
 	// Earlier is the information of the epochs before.
 	Earlier float64 `json:"earlier"`
+	// AgainstHistory counts candidate runs that were compared with the baseline's history.
+	AgainstHistory int64 `json:"against_history,omitempty"`
 }
 
-// Information is the sum over the strata of n_c·n_b/(n_c+n_b), in runs.
-func (t Totals) Information() float64 { return t.Earlier + information(t.Candidate, t.Baseline) }
+// Arrival counts the runs of each release in one step.
+type Arrival struct {
+	Weight    int   `json:"weight"`
+	Candidate int64 `json:"candidate"`
+	Baseline  int64 `json:"baseline"`
+}
+
+// information is the sum over the strata of n_c·n_b/(n_c+n_b), in runs.
+func (t Totals) information(historyRuns int64) float64 {
+	return t.Earlier + information(t.Candidate, t.Baseline) + information(t.AgainstHistory, historyRuns)
+}
 
 func information(candidate, baseline int64) float64 {
 	if candidate == 0 || baseline == 0 {
@@ -67,48 +106,6 @@ func information(candidate, baseline int64) float64 {
 	}
 	c, b := float64(candidate), float64(baseline)
 	return c * b / (c + b)
-}
-
-// BlockMetric counts a metric of a block's runs. A value other than 0 and 1
-// counts as neither one nor zero.
-type BlockMetric struct {
-	Candidate Counts `json:"candidate"`
-	Baseline  Counts `json:"baseline"`
-	// Fresh counts the values of candidate runs that were received in the block's step.
-	Fresh int64 `json:"fresh"`
-}
-
-// comparable reports whether the block says anything about a rate: values of
-// both releases, and none other than 0 and 1.
-func (m BlockMetric) comparable() bool {
-	return m.Candidate.N > 0 && m.Baseline.N > 0 &&
-		m.Candidate.Zeros+m.Candidate.Ones == m.Candidate.N && m.Baseline.Zeros+m.Baseline.Ones == m.Baseline.N
-}
-
-// Counts are the values of a metric, and the zeros and ones among them.
-type Counts struct {
-	N     int64 `json:"n"`
-	Zeros int64 `json:"zeros"`
-	Ones  int64 `json:"ones"`
-}
-
-func (c Counts) with(v float64) Counts {
-	c.N++
-	switch v {
-	case 0:
-		c.Zeros++
-	case 1:
-		c.Ones++
-	}
-	return c
-}
-
-// failures are the runs on the harmful side of a rate.
-func (c Counts) failures(better api.Better) stats.Proportion {
-	if better == api.BetterHigher {
-		return stats.Proportion{X: c.Zeros, N: c.N}
-	}
-	return stats.Proportion{X: c.Ones, N: c.N}
 }
 
 // Side is the release that a run belongs to.
@@ -120,117 +117,173 @@ const (
 	Baseline  Side = 'b'
 )
 
-// AddRun folds in a run of one of the two releases.
-func (b *Block) AddRun(side Side, index int64, metrics map[string]api.Metric) {
+// Run is a run of one of the two releases as a block sees it.
+type Run struct {
+	// Index is the log index of the run, or of the outcome that adds to it.
+	Index int64
+	// Unit is a hash of what was sampled independently: a user, a probe or the run itself.
+	Unit    uint64
+	Metrics map[string]api.Metric
+}
+
+// AddRun folds in a run of one of the two releases. It fails, leaving the block
+// as it was, where a metric is out of range.
+func (b *Block) AddRun(side Side, run Run) error {
+	if err := fold(b.Tallies, side, run, true); err != nil {
+		return err
+	}
+	step := &b.Arrivals[len(b.Arrivals)-1]
 	if side == Candidate {
 		b.Candidate++
+		step.Candidate++
 	} else {
 		b.Baseline++
+		step.Baseline++
 	}
-	b.Metrics = fold(b.Metrics, side, metrics, true)
-	b.chain(side, index)
+	b.chain(side, run.Index)
+	return nil
+}
+
+// BeginStep makes later runs those of a step with the given weight in percent.
+func (b *Block) BeginStep(weight int, index int64) {
+	b.StepFrom = index
+	b.Arrivals = append(b.Arrivals, Arrival{Weight: weight})
 }
 
 // Counted is a run that was counted before: its log index and its epoch.
 type Counted struct{ Index, Epoch int64 }
 
-// AddOutcome folds in metrics that became known at index of a run that was
-// counted before. They count in the run's stratum; a run from before the
-// rollout is no evidence of it, and then nothing changes.
-func (b *Block) AddOutcome(side Side, index int64, run Counted, metrics map[string]api.Metric) {
-	if run.Index < b.Since {
-		return
+// AddOutcome folds in metrics that became known of a run that was counted
+// before. They count in the run's stratum; a run from before the rollout is no
+// evidence of it, and then nothing changes.
+func (b *Block) AddOutcome(side Side, counted Counted, outcome Run) error {
+	if counted.Index < b.Since {
+		return nil
 	}
-	fresh := run.Index >= b.StepFrom
-	if run.Epoch == b.Epoch {
-		b.Metrics = fold(b.Metrics, side, metrics, fresh)
-	} else {
+	into := b.Tallies
+	if counted.Epoch != b.Epoch {
 		if b.Late == nil {
-			b.Late = map[int64]map[string]BlockMetric{}
+			b.Late = map[int64][]Tally{}
 		}
-		b.Late[run.Epoch] = fold(b.Late[run.Epoch], side, metrics, fresh)
+		if b.Late[counted.Epoch] == nil {
+			b.Late[counted.Epoch] = emptied(b.Tallies)
+		}
+		into = b.Late[counted.Epoch]
 	}
-	b.chain(side, index)
+	if err := fold(into, side, outcome, counted.Index >= b.StepFrom); err != nil {
+		return err
+	}
+	b.chain(side, outcome.Index)
+	return nil
 }
 
-func fold(into map[string]BlockMetric, side Side, metrics map[string]api.Metric, fresh bool) map[string]BlockMetric {
-	if into == nil {
-		into = make(map[string]BlockMetric, len(metrics))
+// fold adds a run to tallies.
+func fold(tallies []Tally, side Side, run Run, fresh bool) error {
+	for _, m := range run.Metrics {
+		if _, err := stats.FixedOf(m.Value); err != nil {
+			return err
+		}
 	}
-	for name, value := range metrics { // each metric has counts of its own, so the order does not matter
-		m := into[name]
-		if side == Baseline {
-			m.Baseline = m.Baseline.with(value.Value)
-		} else {
-			m.Candidate = m.Candidate.with(value.Value)
-			if fresh {
-				m.Fresh++
+	for i := range tallies {
+		if err := tallies[i].add(side, run, fresh); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// strata lists what the block holds of a gate, by epoch in rising order.
+func (b Block) strata(gate string) []stratum {
+	var out []stratum
+	add := func(epoch int64, tallies []Tally) {
+		for _, t := range tallies {
+			if t.Gate.ID() == gate && !t.empty() {
+				out = append(out, stratum{epoch, b.Historical() && epoch == b.Epoch, t})
 			}
 		}
-		into[name] = m
 	}
-	return into
-}
-
-// strata lists what the block holds of a metric, by epoch in rising order.
-func (b Block) strata(metric string) []stratum {
-	var out []stratum
 	for _, epoch := range slices.Sorted(maps.Keys(b.Late)) {
-		if m, ok := b.Late[epoch][metric]; ok {
-			out = append(out, stratum{epoch, m})
-		}
+		add(epoch, b.Late[epoch])
 	}
-	if m, ok := b.Metrics[metric]; ok {
-		out = append(out, stratum{b.Epoch, m})
-	}
+	add(b.Epoch, b.Tallies)
 	slices.SortStableFunc(out, func(a, b stratum) int { return cmp.Compare(a.epoch, b.epoch) })
 	return out
 }
 
+// stratum is what a block holds of a gate in one epoch.
 type stratum struct {
 	epoch int64
-	BlockMetric
+	// historical: there were too few baseline runs, and the candidate's are compared with the baseline's history.
+	historical bool
+	Tally
 }
 
 // chain adds a run or an outcome to the digest.
 func (b *Block) chain(side Side, index int64) {
 	b.LastIndex = index
-	previous, _ := hex.DecodeString(b.RunsDigest) // empty for the first run
-	sum := sha256.Sum256(append(binary.BigEndian.AppendUint64(previous, uint64(index)), byte(side)))
+	var message [sha256.Size + 9]byte // the digest before (empty for the first run), the index, the side
+	previous, _ := hex.Decode(message[:sha256.Size], []byte(b.RunsDigest))
+	binary.BigEndian.PutUint64(message[previous:], uint64(index))
+	message[previous+8] = byte(side)
+	sum := sha256.Sum256(message[:previous+9])
 	b.RunsDigest = hex.EncodeToString(sum[:])
+}
+
+// Historical reports whether the block, closed as it stands, is compared with
+// the baseline's history: there is one, and too few baseline runs beside it.
+func (b Block) Historical() bool {
+	return b.Rule.History > 0 && b.Baseline < b.Rule.Baseline && (b.Baseline == 0 || b.Candidate >= b.Rule.History)
 }
 
 // Full reports whether the block closes now.
 func (b Block) Full() bool {
-	if b.Candidate < MinCandidate || b.Baseline < MinBaseline {
+	alone := b.Rule.History > 0 && b.Candidate >= b.Rule.History
+	if b.Candidate < b.Rule.Candidate || b.Baseline < b.Rule.Baseline && !alone {
 		return false
 	}
-	before := b.Before.Information()
-	return before < b.Planned || b.after().Information() >= float64(PastPlanGrowth*before)
+	before := b.Before.information(b.Rule.HistoryRuns)
+	return before < b.Rule.Planned || b.after().information(b.Rule.HistoryRuns) >= float64(b.Rule.Growth*before)
 }
 
 // Comparable reports whether a block that ends early, because its epoch or
-// step did, holds runs of both releases. One that does not is dropped.
-func (b Block) Comparable() bool { return b.Candidate > 0 && b.Baseline > 0 }
+// step did, can be compared: it holds runs of both releases, or the candidate's
+// can be compared with the baseline's history. One that cannot is dropped.
+func (b Block) Comparable() bool {
+	return b.Candidate > 0 && (b.Baseline > 0 || b.Rule.History > 0)
+}
 
 func (b Block) after() Totals {
-	return Totals{Candidate: b.Before.Candidate + b.Candidate, Baseline: b.Before.Baseline + b.Baseline, Earlier: b.Before.Earlier}
+	t := b.Before
+	if b.Historical() {
+		t.AgainstHistory += b.Candidate
+		return t
+	}
+	t.Candidate += b.Candidate
+	t.Baseline += b.Baseline
+	return t
 }
 
 // FirstBlock is the empty block that a rollout begins with.
-func FirstBlock(p api.Policy, epoch, firstIndex int64) Block {
-	return Block{Planned: Planned(p), Number: 1, Epoch: epoch, FirstIndex: firstIndex, LastIndex: firstIndex - 1, StepFrom: firstIndex, Since: firstIndex}
+func FirstBlock(p api.Policy, rule Rule, epoch, firstIndex int64) Block {
+	return Block{
+		Rule: rule, Number: 1, Epoch: epoch, FirstIndex: firstIndex, LastIndex: firstIndex - 1, StepFrom: firstIndex, Since: firstIndex, SinceEpoch: epoch,
+		Tallies: tallies(p), Arrivals: []Arrival{{Weight: p.Steps[0]}},
+	}
 }
 
 // Next is the empty block after b, closed or dropped, in the given epoch.
 func (b Block) Next(closed bool, epoch, firstIndex int64) Block {
-	next := Block{Planned: b.Planned, Number: b.Number, Epoch: epoch, FirstIndex: firstIndex, LastIndex: firstIndex - 1, Before: b.Before, StepFrom: b.StepFrom, Since: b.Since}
+	next := Block{
+		Rule: b.Rule, Number: b.Number, Epoch: epoch, FirstIndex: firstIndex, LastIndex: firstIndex - 1, Before: b.Before,
+		StepFrom: b.StepFrom, Since: b.Since, SinceEpoch: b.SinceEpoch, Arrivals: slices.Clone(b.Arrivals), Tallies: emptied(b.Tallies),
+	}
 	if closed {
 		next.Number++
 		next.Before = b.after()
 	}
 	if epoch != b.Epoch {
-		next.Before = Totals{Earlier: next.Before.Information()}
+		t := next.Before
+		next.Before = Totals{Earlier: t.Earlier + information(t.Candidate, t.Baseline), AgainstHistory: t.AgainstHistory}
 	}
 	return next
 }

@@ -85,8 +85,9 @@ func sees(p api.Policy, t Traffic) string {
 
 // leastFailures of the first look's candidate runs that regress, if any number does.
 func leastFailures(p api.Policy, g api.Gate, gate Test, rate float64) (int64, bool) {
-	var test stats.SequentialTest
-	if err := test.UnmarshalBinary(gate.State); err != nil {
+	opened, err := gate.State.of(g)
+	test, ok := opened.(counts)
+	if err != nil || !ok || g.Statistic != api.StatisticRate {
 		return 0, false
 	}
 	runs := baselineRuns(p.FirstLook, p.Steps[0])
@@ -97,11 +98,11 @@ func leastFailures(p api.Policy, g api.Gate, gate Test, rate float64) (int64, bo
 	lo, hi := int64(0), p.FirstLook+1 // regressed at hi, not below lo
 	for lo < hi {
 		x := (lo + hi) / 2
-		counts := BlockMetric{Baseline: Counts{N: runs, Ones: baseline.X, Zeros: runs - baseline.X}}
+		tally := Tally{Gate: g, Baseline: Counts{N: runs, Ones: baseline.X, Zeros: runs - baseline.X}}
 		if g.Better == api.BetterHigher {
-			counts.Baseline.Ones, counts.Baseline.Zeros = counts.Baseline.Zeros, counts.Baseline.Ones
+			tally.Baseline.Ones, tally.Baseline.Zeros = tally.Baseline.Zeros, tally.Baseline.Ones
 		}
-		_, look, err := test.Look(stats.Block{Candidate: stats.Proportion{X: min(x, p.FirstLook), N: p.FirstLook}, Baseline: baseline}, marginOf(g, counts))
+		_, look, err := test.Look(stats.Block{Candidate: stats.Proportion{X: min(x, p.FirstLook), N: p.FirstLook}, Baseline: baseline}, marginOf(g, tally))
 		if err != nil {
 			return 0, false
 		}

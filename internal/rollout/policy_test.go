@@ -108,41 +108,48 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+func add(t *testing.T, b *rollout.Block, side rollout.Side, index int64) {
+	t.Helper()
+	if err := b.AddRun(side, rollout.Run{Index: index}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestBlocks(t *testing.T) {
 	p, _ := rollout.NewPolicy(api.CreateRollout{MinRuns: ptr(int64(5)), Steps: []int{50, 100}}, []string{"success"})
-	b := rollout.FirstBlock(p, 1, 10)
+	b := rollout.FirstBlock(p, rollout.RuleOf(p, 0), 1, 10)
 	for i := range int64(5) {
-		if b.AddRun(rollout.Candidate, 10+2*i, nil); b.Full() {
+		if add(t, &b, rollout.Candidate, 10+2*i); b.Full() {
 			t.Fatal("full without baseline runs")
 		}
-		b.AddRun(rollout.Baseline, 11+2*i, nil)
+		add(t, &b, rollout.Baseline, 11+2*i)
 	}
 	if !b.Full() || b.LastIndex != 19 {
 		t.Fatalf("5 and 5 runs fill a block: %+v", b)
 	}
 	// The plan's information is 5·0.5 = 2.5, reached: from here on a block needs 1 % more of it.
 	next := b.Next(true, 1, 20)
-	if next.Number != 2 || next.Before.Candidate != 5 || next.Before.Information() != 2.5 {
+	if next.Number != 2 || next.Before.Candidate != 5 || next.Before.Baseline != 5 {
 		t.Fatalf("%+v", next)
 	}
 	next.Before = rollout.Totals{Candidate: 5000, Baseline: 5000}
 	for i := range int64(49) {
-		next.AddRun(rollout.Candidate, i, nil)
-		next.AddRun(rollout.Baseline, i, nil)
+		add(t, &next, rollout.Candidate, i)
+		add(t, &next, rollout.Baseline, i)
 	}
 	if next.Full() {
 		t.Error("49 pairs are less than 1 % of 5,000")
 	}
-	next.AddRun(rollout.Candidate, 99, nil)
-	next.AddRun(rollout.Baseline, 99, nil)
+	add(t, &next, rollout.Candidate, 99)
+	add(t, &next, rollout.Baseline, 99)
 	if !next.Full() {
 		t.Error("50 pairs are 1 % of 5,000")
 	}
 	// A new epoch keeps the information and counts its own runs.
-	if e := next.Next(true, 2, 100); e.Before.Candidate != 0 || e.Before.Information() != 2525 || e.Number != 3 {
+	if e := next.Next(true, 2, 100); e.Before.Candidate != 0 || e.Before.Earlier != 2525 || e.Number != 3 {
 		t.Errorf("%+v", e)
 	}
-	if e := next.Next(false, 2, 100); e.Before.Information() != 2500 || e.Number != 2 || e.Candidate != 0 {
+	if e := next.Next(false, 2, 100); e.Before.Earlier != 2500 || e.Number != 2 || e.Candidate != 0 {
 		t.Errorf("a dropped block adds nothing: %+v", e)
 	}
 }
@@ -181,7 +188,7 @@ func boolean(v bool) float64 {
 // own log index, in the stratum of their run, and as fresh if the run is.
 func TestOutcomes(t *testing.T) {
 	policy, _ := rollout.NewPolicy(api.CreateRollout{MinRuns: ptr(int64(5)), Steps: []int{50, 100}}, []string{"success"})
-	b := rollout.FirstBlock(policy, 7, 100).Next(false, 8, 200)
+	b := rollout.FirstBlock(policy, rollout.RuleOf(policy, 0), 7, 100).Next(false, 8, 200)
 	b.StepFrom = 150
 	for index, run := range map[int64]rollout.Counted{
 		300: {Index: 99, Epoch: 6},  // before the rollout: no evidence
@@ -189,12 +196,14 @@ func TestOutcomes(t *testing.T) {
 		302: {Index: 160, Epoch: 7}, // of this step
 		303: {Index: 210, Epoch: 8}, // of this epoch
 	} {
-		b.AddOutcome(rollout.Candidate, index, run, map[string]api.Metric{"success": api.Number(1)})
+		if err := b.AddOutcome(rollout.Candidate, run, rollout.Run{Index: index, Metrics: map[string]api.Metric{"success": api.Number(1)}}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if m := b.Metrics["success"]; m.Candidate.N != 1 || m.Fresh != 1 {
+	if m := b.Tallies[0]; m.Candidate.N != 1 || m.Fresh != 1 {
 		t.Errorf("of this epoch: %+v", m)
 	}
-	if m := b.Late[7]["success"]; m.Candidate.N != 2 || m.Fresh != 1 || len(b.Late) != 1 || b.Candidate != 0 {
+	if m := b.Late[7][0]; m.Candidate.N != 2 || m.Fresh != 1 || len(b.Late) != 1 || b.Candidate != 0 {
 		t.Errorf("of the epoch before: %+v", b.Late)
 	}
 }
@@ -218,7 +227,9 @@ func TestLateOutcomesAreTested(t *testing.T) {
 				if err := cohort.AddMetrics(metrics, uint64(p.index)); err != nil {
 					t.Fatal(err)
 				}
-				p.block.AddOutcome(side, p.index, rollout.Counted{Index: 1, Epoch: 1}, metrics)
+				if err := p.block.AddOutcome(side, rollout.Counted{Index: 1, Epoch: 1}, rollout.Run{Index: p.index, Metrics: metrics}); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
 	}
@@ -298,7 +309,7 @@ func TestBudgetIsShared(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []float64{0.025, 0.025, 0.05, 0} {
-		if got := ledger.Gates[i].Budget; got != want || (ledger.Gates[i].State == nil) != (want == 0) {
+		if got := ledger.Gates[i].Budget; got != want || ledger.Gates[i].State.IsZero() != (want == 0) {
 			t.Errorf("%s: budget %v, want %v", ledger.Gates[i].Gate, got, want)
 		}
 	}

@@ -81,6 +81,8 @@ type Evidence struct {
 	More bool
 	// Strata are the cohorts of the rollout's epochs, for the figures shown.
 	Strata []compare.Stratum
+	// Quiet leaves out of the verdict what is only shown; the decision is the same. Simulations want it.
+	Quiet bool
 }
 
 // Decision is what a tick or an operator decided. Next is the state after it.
@@ -123,7 +125,7 @@ func (r Rollout) Tick(e Evidence) (Rollout, Decision, error) {
 			break
 		}
 	}
-	v, err := next.verdict(e.Strata)
+	v, err := next.verdict(e)
 	if err != nil {
 		return r, Decision{}, err
 	}
@@ -146,7 +148,7 @@ func (r Rollout) rescore(e Evidence) (Rollout, Decision, error) {
 	if r.Ended() {
 		return r, Decision{}, fmt.Errorf("rollout %s is %s: it cannot be ticked", r.ID, r.State)
 	}
-	v, err := r.verdict(e.Strata)
+	v, err := r.verdict(e)
 	if err != nil {
 		return r, Decision{}, err
 	}
@@ -157,15 +159,15 @@ func (r Rollout) rescore(e Evidence) (Rollout, Decision, error) {
 }
 
 // fresh counts the candidate runs of this step that a block adds to a gate's
-// evidence: only where the baseline has runs beside them. A block never reaches
-// over a transition of its own rollout.
+// evidence: only where they can be compared. A block never reaches over a
+// transition of its own rollout.
 func (r Rollout) fresh(b Block, g api.Gate) int64 {
 	if b.FirstIndex < r.StepFrom {
 		return 0
 	}
 	n := int64(0)
-	for _, s := range b.strata(g.Metric) {
-		if s.comparable() || g.Statistic != api.StatisticRate && s.Candidate.N > 0 && s.Baseline.N > 0 {
+	for _, s := range b.strata(g.ID()) {
+		if s.answered() && s.boolean() {
 			n += s.Fresh
 		}
 	}
@@ -182,14 +184,14 @@ func (r Rollout) mustRollBack() bool {
 	return false
 }
 
-func (r Rollout) verdict(strata []compare.Stratum) (api.Verdict, error) {
-	tests, err := r.Ledger.tests(r.Policy)
+func (r Rollout) verdict(e Evidence) (api.Verdict, error) {
+	tests, err := r.Ledger.tests(r.Policy, e.Quiet)
 	if err != nil {
 		return api.Verdict{}, err
 	}
 	return compare.Releases(compare.Question{
 		Gates: r.Policy.Gates, Confidence: r.Policy.Confidence, MinRuns: r.Policy.MinRuns, Guarantee: r.Policy.Guarantee,
-		Strata: strata, Tests: tests, Seed: r.ID, Look: r.Ledger.Block, Attempt: r.Attempt,
+		Strata: e.Strata, Tests: tests, Quiet: e.Quiet, Seed: r.ID, Look: r.Ledger.Block, Attempt: r.Attempt,
 	}), nil
 }
 

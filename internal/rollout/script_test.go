@@ -9,6 +9,7 @@ import (
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/compare"
 	"github.com/cobound/prova/internal/rollout"
+	"github.com/cobound/prova/internal/stats"
 )
 
 // fataler is a test, or one run of a property.
@@ -44,7 +45,7 @@ func newPlay(t fataler, request api.CreateRollout, seen ...string) *play {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &play{t: t, r: r, epoch: 1, block: rollout.FirstBlock(p, 1, 0), strata: []compare.Stratum{{Epoch: 1}}}
+	return &play{t: t, r: r, epoch: 1, block: rollout.FirstBlock(p, rollout.RuleOf(p, 0), 1, 0), strata: []compare.Stratum{{Epoch: 1}}}
 }
 
 // run records one run. success is "1", "0" or "-" for a run that lacks the metric.
@@ -73,12 +74,26 @@ func (p *play) record(side rollout.Side, metrics map[string]api.Metric) {
 	if err := cohort.Add(metrics, uint64(p.index)); err != nil {
 		p.t.Fatal(err)
 	}
-	p.block.AddRun(side, p.index, metrics)
+	if err := p.block.AddRun(side, rollout.Run{Index: p.index, Unit: uint64(p.index), Metrics: metrics}); err != nil {
+		p.t.Fatal(err)
+	}
 	p.index++
 	if p.block.Full() {
 		p.closed = append(p.closed, p.block)
-		p.block = p.block.Next(true, p.epoch, p.index)
+		p.next(true)
 	}
+}
+
+// next begins the next block, with thresholds from what the baseline has reported so far.
+func (p *play) next(closed bool) {
+	p.block = p.block.Next(closed, p.epoch, p.index)
+	p.block.Aim(func(metric string) stats.Summary {
+		var all stats.Summary
+		for _, s := range p.strata {
+			all.Merge(s.Baseline.Metrics[metric].Summary)
+		}
+		return all
+	})
 }
 
 // traffic records n candidate runs and per baseline runs for each, with failures spread evenly.
@@ -128,7 +143,8 @@ func (p *play) settle(next rollout.Rollout, d rollout.Decision) {
 	if comparable {
 		p.closed = append(p.closed, p.block)
 	}
-	p.block = p.block.Next(comparable, p.epoch, p.index)
+	p.next(comparable)
+	p.block.BeginStep(next.Weight(), p.index)
 	p.strata = append(p.strata, compare.Stratum{Epoch: p.epoch})
 }
 
@@ -288,6 +304,15 @@ func TestContinueKeepsTheLedger(t *testing.T) {
 	}
 }
 
+func digest(t *testing.T, r rollout.Rollout) string {
+	t.Helper()
+	d, err := r.Ledger.StateDigest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
 func TestTickIsRepeatable(t *testing.T) {
 	p := newPlay(t, api.CreateRollout{Mode: api.ModeCanary})
 	p.traffic(47, 19, 5, 80)
@@ -300,7 +325,7 @@ func TestTickIsRepeatable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if one.Ledger.Digest != two.Ledger.Digest || one.Ledger.StateDigest() != two.Ledger.StateDigest() || first.Reason.Text != second.Reason.Text {
+	if one.Ledger.Digest != two.Ledger.Digest || digest(t, one) != digest(t, two) || first.Reason.Text != second.Reason.Text {
 		t.Error("the same evidence gave two answers")
 	}
 }

@@ -1,0 +1,171 @@
+package rollout
+
+import (
+	"math"
+
+	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/internal/stats"
+)
+
+// Tally is what the runs of a block say about one gate.
+type Tally struct {
+	Gate api.Gate `json:"gate"`
+	// Candidate and Baseline count the values. Of a rate they are zeros, ones
+	// and others; of a quantile the ones are those beyond Threshold.
+	Candidate Counts `json:"candidate"`
+	Baseline  Counts `json:"baseline"`
+	// Fresh counts the values of candidate runs that were received in the block's step.
+	Fresh int64 `json:"fresh"`
+	// Threshold is the histogram bin that a quantile's values are held against; it was
+	// fixed before the block began, and is absent while nothing is known of the baseline.
+	Threshold *stats.Bin `json:"threshold,omitempty"`
+}
+
+// Counts are the values of a metric, and the zeros and ones among them.
+type Counts struct {
+	N     int64 `json:"n"`
+	Zeros int64 `json:"zeros"`
+	Ones  int64 `json:"ones"`
+}
+
+func (c *Counts) add(v float64) {
+	c.N++
+	switch v {
+	case 0:
+		c.Zeros++
+	case 1:
+		c.Ones++
+	}
+}
+
+// tallies are the empty ones of the gates that decide.
+func tallies(p api.Policy) []Tally {
+	out := []Tally{}
+	for _, g := range p.Gates {
+		if g.On != api.OnWarn {
+			out = append(out, Tally{Gate: g})
+		}
+	}
+	return out
+}
+
+// emptied are tallies of the same gates and thresholds without a run.
+func emptied(tallies []Tally) []Tally {
+	out := make([]Tally, len(tallies))
+	for i, t := range tallies {
+		out[i] = Tally{Gate: t.Gate, Threshold: t.Threshold}
+	}
+	return out
+}
+
+func (t Tally) empty() bool { return t.Candidate.N == 0 && t.Baseline.N == 0 }
+
+// add folds in a run's value of the gate's metric, if it has one.
+func (t *Tally) add(side Side, run Run, fresh bool) error {
+	metric, ok := run.Metrics[t.Gate.Metric]
+	if !ok {
+		return nil
+	}
+	v := metric.Value
+	if t.quantile() {
+		v = t.beyond(side, v)
+	}
+	if side == Baseline {
+		t.Baseline.add(v)
+		return nil
+	}
+	t.Candidate.add(v)
+	if fresh {
+		t.Fresh++
+	}
+	return nil
+}
+
+func (t Tally) quantile() bool {
+	_, ok := t.Gate.Statistic.Quantile()
+	return ok
+}
+
+// beyond is 1 if a value lies on the harmful side of the threshold, else 0. A
+// candidate's value is first relieved of the margin: "no slower than the
+// baseline by more than 10 %" says that its values, divided by 1.1, lie beyond
+// the threshold no more often than the baseline's do.
+func (t Tally) beyond(side Side, v float64) float64 {
+	if t.Threshold == nil {
+		return 0
+	}
+	if side == Candidate {
+		v = relieved(t.Gate, v)
+	}
+	bin := stats.BinOf(v)
+	if t.Gate.Better == api.BetterHigher && bin < *t.Threshold || t.Gate.Better == api.BetterLower && bin > *t.Threshold {
+		return 1
+	}
+	return 0
+}
+
+// relieved takes the gate's margin off a candidate's value.
+func relieved(g api.Gate, v float64) float64 {
+	sign := 1.0 // a higher value is worse
+	if g.Better == api.BetterHigher {
+		sign = -1
+	}
+	if !g.Margin.Relative {
+		return v - float64(sign*g.Margin.Value)
+	}
+	if scale := 1 + float64(sign*g.Margin.Value); scale > 0 {
+		return v / scale
+	}
+	return math.MaxFloat64 // a margin of all of it: nothing is worse
+}
+
+// answered reports whether there are values to compare: of both releases, or of
+// the candidate if they are compared with history.
+func (s stratum) answered() bool { return s.Candidate.N > 0 && (s.historical || s.Baseline.N > 0) }
+
+// comparable reports whether the gate can be tested: there are values to
+// compare, those of a rate are 0 and 1, and a quantile has its threshold.
+func (s stratum) comparable() bool {
+	return s.answered() && s.boolean() && (!s.quantile() || s.Threshold != nil)
+}
+
+// boolean reports whether every value of a rate is 0 or 1.
+func (s stratum) boolean() bool {
+	return s.Gate.Statistic != api.StatisticRate ||
+		s.Candidate.Zeros+s.Candidate.Ones == s.Candidate.N && (s.historical || s.Baseline.Zeros+s.Baseline.Ones == s.Baseline.N)
+}
+
+// failures are the runs on the harmful side of a gate.
+func (t Tally) failures(c Counts) stats.Proportion {
+	if t.Gate.Statistic == api.StatisticRate && t.Gate.Better == api.BetterHigher {
+		return stats.Proportion{X: c.Zeros, N: c.N}
+	}
+	return stats.Proportion{X: c.Ones, N: c.N}
+}
+
+// Aim fixes, before a block begins, what its quantiles are held against: the
+// baseline's quantile so far, as a bin of its histogram. baseline is what is
+// known of a metric of the baseline; a gate whose metric it has not reported
+// keeps the threshold that it has.
+func (b *Block) Aim(baseline func(metric string) stats.Summary) {
+	for i, t := range b.Tallies {
+		q, ok := t.Gate.Statistic.Quantile()
+		if !ok {
+			continue
+		}
+		if s := baseline(t.Gate.Metric); s.Count() > 0 {
+			bin := s.QuantileBin(q)
+			b.Tallies[i].Threshold = &bin
+		}
+	}
+}
+
+// Aims reports whether Aim has anything to do.
+func (b Block) Aims() bool {
+	for _, t := range b.Tallies {
+		if t.quantile() {
+			return true
+		}
+	}
+	return false
+}
