@@ -26,12 +26,20 @@ func (c chances) convolved(x chances, step int64) chances {
 	width := int64(len(x.cells)-1) * step
 	sum := chances{lo: c.lo + step*x.lo, cells: make([]float64, int64(len(c.cells))+width)}
 	for i, p := range x.cells {
-		into := sum.cells[int64(i)*step:][:len(c.cells)]
-		for z, q := range c.cells {
-			into[z] += float64(p * q)
-		}
+		sum.add(c, p, step*(x.lo+int64(i)))
 	}
 	return sum
+}
+
+// add adds p times a law, moved up by shift, to the cells, which must reach as far.
+func (c chances) add(law chances, p float64, shift int64) {
+	if len(law.cells) == 0 {
+		return
+	}
+	into := c.cells[law.lo+shift-c.lo:][:len(law.cells)]
+	for z, q := range law.cells {
+		into[z] += float64(p * q)
+	}
 }
 
 // trimmedBelow returns the law without its first cells below floor.

@@ -11,6 +11,9 @@ type TestPlan struct {
 	Budget      float64 // greatest probability of ever crossing without harm, in (0, 1)
 	Information float64 // the sum of n_c n_b / (n_c + n_b) over the strata when the plan is done, > 0
 	FirstLook   int64   // candidate runs before the first decision, at least 0
+	// History is the finished baseline of Historical blocks, its failures and
+	// runs before the test; without runs there is none.
+	History Proportion
 }
 
 // Margin is how much worse the candidate may be and still count as harmless.
@@ -23,10 +26,29 @@ type Margin struct {
 	OddsRatio float64
 }
 
+// Design is what the runs of a block are compared with.
+type Design int8
+
+const (
+	// Concurrent compares with baseline runs that arrived together with them.
+	Concurrent Design = iota
+	// Historical compares with the finished baseline of the plan. It assumes that
+	// the base rate has not moved since.
+	Historical
+	// Paired compares candidate and baseline on the same units, pair by pair.
+	Paired
+)
+
 // Block is the runs of one look: all that arrived in one stratum since its last
-// block. X counts failures.
+// block. X counts failures. Blocks of one stratum number and different designs
+// are of different strata.
+//
+// A Historical block has no Baseline of its own, and at most 2^20 runs. In a
+// Paired block N is the number of pairs in both arms, and X counts the pairs in
+// which only this arm failed.
 type Block struct {
 	Stratum             int64
+	Design              Design
 	Candidate, Baseline Proportion
 }
 
@@ -34,6 +56,7 @@ type Block struct {
 // totals up to and including this look; Candidate and Baseline are its block.
 type Look struct {
 	Number, Stratum     int64 // Number counts from 1
+	Design              Design
 	Candidate, Baseline Proportion
 	Information         float64
 	Allowed, Used       float64 // error that may be, and is, spent
@@ -55,6 +78,8 @@ const (
 	ErrOneOutcome Failure = "stats: every run of each block had the same outcome"
 	// ErrEmptyArm says that a block without runs of one release carries no information.
 	ErrEmptyArm Failure = "stats: a block needs runs of both releases"
+	// ErrNoHistory says that the plan names no finished baseline to compare with.
+	ErrNoHistory Failure = "stats: the plan has no finished baseline"
 )
 
 func (f Failure) Error() string { return string(f) }
@@ -63,6 +88,11 @@ const (
 	coarseLimit = 4096  // scores beyond which the lattice is made coarser
 	widthLimit  = 65536 // scores that no single block may lead beyond
 	runsLimit   = 1 << 31
+	// historyLimit is the most runs of one Historical block: the law of each node
+	// has a place of its own, and what lies between them is kept.
+	historyLimit = 1 << 20
+	// spreadLimit is more scores than the rows of a law can spread over.
+	spreadLimit = 1 << 21
 )
 
 // SequentialTest is the exact conditional group-sequential test of "the
@@ -95,12 +125,16 @@ type SequentialTest struct {
 	regressed bool // at the last look
 	varied    bool // some block had both outcomes
 	strata    []stratum
-	paths     chances // score of the paths that have not crossed
-	scores    chances // score of all paths
+	paths     joint  // score of the paths that have not crossed
+	scores    joint  // score of all paths
+	nodes     []node // of the finished baseline, from its first block on
+	margin    Margin // of the last block that was compared with it
+	byNode    bool   // each row is a node
 }
 
 type stratum struct {
 	id                  int64
+	design              Design
 	candidate, baseline Proportion
 	odds                float64 // under the margin, at the last block
 }
@@ -115,45 +149,78 @@ func NewSequentialTest(plan TestPlan) (SequentialTest, error) {
 		return SequentialTest{}, fmt.Errorf("stats: planned information %v is not positive", plan.Information)
 	case plan.FirstLook < 0:
 		return SequentialTest{}, fmt.Errorf("stats: first look after %d runs", plan.FirstLook)
+	case !plan.History.countable():
+		return SequentialTest{}, fmt.Errorf("stats: a baseline cannot have %d failures in %d runs", plan.History.X, plan.History.N)
 	}
-	certain := chances{cells: []float64{1}}
+	certain := joint{rows: []chances{{cells: []float64{1}}}}
 	return SequentialTest{plan: plan, meanStep: meanWeight(0), paths: certain, scores: certain}, nil
 }
 
 // Look closes a block and returns the test after it and what it showed. It
-// fails, with ErrEmptyArm where an arm has no runs, and where a count or the
-// margin is out of range. Looking on after the boundary was crossed is allowed;
-// whether a crossing is final is up to the caller.
+// fails, with ErrEmptyArm where an arm has no runs and ErrNoHistory where the
+// plan has no finished baseline, and where a count or the margin is out of
+// range. Looking on after the boundary was crossed is allowed; whether a
+// crossing is final is up to the caller.
 func (t SequentialTest) Look(b Block, m Margin) (SequentialTest, Look, error) {
 	if err := t.check(b, m); err != nil {
 		return t, Look{}, err
 	}
+	before := t.information()
 	at := t.addToStratum(b)
-	t.strata[at].odds = m.odds(t.strata[at].baseline)
-	failures := b.Candidate.X + b.Baseline.X
-	law := hypergeometric(b.Candidate.N, b.Baseline.N, failures, t.strata[at].odds)
-	for t.paths.hi() > coarseLimit || lookWeight(t.looks, t.halvings) > 1 &&
-		t.paths.hi()+lookWeight(t.looks, t.halvings)*law.hi() > widthLimit {
-		t.coarsen()
+	t.strata[at].odds = m.odds(t.strata[at])
+	if b.Design == Historical {
+		t.addHistorical(b, m)
+	} else {
+		t.addConditional(b, t.strata[at].odds)
 	}
-	step := lookWeight(t.looks, t.halvings)
-	t.looks++
-	t.score += step * b.Candidate.X
-	t.top += step * min(failures, b.Candidate.N)
-	t.varied = t.varied || failures > 0 && failures < b.Candidate.N+b.Baseline.N
-	t.paths = t.paths.convolved(law, step).trimmedBelow(pathFloor)
-	t.scores = t.scores.convolved(law, step).trimmedBelow(scoreFloor).trimmedAbove(scoreFloor)
 	t.threshold = m.threshold()
 
-	look := Look{Number: t.looks, Stratum: b.Stratum, Candidate: b.Candidate, Baseline: b.Baseline, Score: t.score}
-	_, look.Information, _, _, _ = t.totals()
+	look := Look{
+		Number: t.looks, Stratum: b.Stratum, Design: b.Design, Candidate: b.Candidate, Baseline: b.Baseline,
+		Score: t.score, Information: t.information(),
+	}
 	if t.halvings > 0 {
-		share := weight(b.Candidate.N, b.Baseline.N) / look.Information
-		t.meanStep += float64(min(share, 1) * (meanWeight(t.halvings) - t.meanStep))
+		gain := weight(b.Candidate.N, b.Baseline.N)
+		if b.Design == Historical {
+			gain = look.Information - before
+		}
+		t.meanStep += float64(min(gain/look.Information, 1) * (meanWeight(t.halvings) - t.meanStep))
 	}
 	look.Allowed = AlphaStar(t.plan.Budget, t.plan.Information, look.Information)
 	t.decide(&look)
 	return t, look, nil
+}
+
+// addConditional adds a block whose failures have, given their total, a law that
+// no base rate changes.
+func (t *SequentialTest) addConditional(b Block, odds float64) {
+	failures := b.Candidate.X + b.Baseline.X
+	most := min(failures, b.Candidate.N)
+	var law chances
+	if b.Design == Paired {
+		law = binomial(failures, odds)
+		t.varied = t.varied || failures > 0
+	} else {
+		law = hypergeometric(b.Candidate.N, b.Baseline.N, failures, odds)
+		t.varied = t.varied || failures > 0 && failures < b.Candidate.N+b.Baseline.N
+	}
+	step := t.step(law.hi(), b.Candidate.X, most)
+	t.paths, t.scores = t.paths.convolved(law, step), t.scores.convolved(law, step)
+	t.trim()
+}
+
+// step counts a look, with so many failures of the candidate of at most so many,
+// makes the lattice coarse enough for it and returns the weight of a failure.
+func (t *SequentialTest) step(hi, failures, most int64) int64 {
+	for t.paths.hi() > coarseLimit || lookWeight(t.looks, t.halvings) > 1 &&
+		t.paths.hi()+lookWeight(t.looks, t.halvings)*hi > widthLimit {
+		t.coarsen()
+	}
+	step := lookWeight(t.looks, t.halvings)
+	t.looks++
+	t.score += step * failures
+	t.top += step * most
+	return step
 }
 
 // decide cuts the law of undecided paths at this look's boundary.
@@ -181,56 +248,99 @@ func (t *SequentialTest) decide(look *Look) {
 }
 
 func (t SequentialTest) check(b Block, m Margin) error {
-	if t.paths.cells == nil {
+	if t.paths.rows == nil {
 		return fmt.Errorf("stats: a test starts with NewSequentialTest")
 	}
-	if b.Candidate.N == 0 || b.Baseline.N == 0 {
-		return ErrEmptyArm
-	}
 	for _, p := range [...]Proportion{b.Candidate, b.Baseline} {
-		if p.X < 0 || p.N < p.X || p.N > runsLimit {
+		if !p.countable() {
 			return fmt.Errorf("stats: a block cannot have %d failures in %d runs", p.X, p.N)
 		}
 	}
+	if err := t.checkDesign(b); err != nil {
+		return err
+	}
+	return m.check()
+}
+
+func (m Margin) check() error {
 	if !(m.Absolute >= 0 && m.Absolute < 1) || !(m.OddsRatio >= 0 && m.OddsRatio <= 1e6) {
 		return fmt.Errorf("stats: margin %v, odds ratio %v is out of range", m.Absolute, m.OddsRatio)
 	}
 	return nil
 }
 
+// checkDesign checks what each design asks of a block whose counts are possible.
+func (t SequentialTest) checkDesign(b Block) error {
+	switch {
+	case b.Design < Concurrent || b.Design > Paired:
+		return fmt.Errorf("stats: no design has number %d", b.Design)
+	case b.Candidate.N == 0 || b.Baseline.N == 0 && b.Design != Historical:
+		return ErrEmptyArm
+	case b.Design == Historical && t.plan.History.N == 0:
+		return ErrNoHistory
+	case b.Design == Historical && (b.Baseline != Proportion{} || b.Candidate.N > historyLimit):
+		return fmt.Errorf("stats: a historical block has %d baseline runs and %d of the candidate", b.Baseline.N, b.Candidate.N)
+	case b.Design == Paired && (b.Candidate.N != b.Baseline.N || b.Candidate.X > b.Candidate.N-b.Baseline.X):
+		return fmt.Errorf("stats: %d and %d pairs, of which %d and %d failed on one side only",
+			b.Candidate.N, b.Baseline.N, b.Candidate.X, b.Baseline.X)
+	}
+	return nil
+}
+
+// countable reports whether the counts are possible and of a size to work with.
+func (p Proportion) countable() bool { return p.X >= 0 && p.X <= p.N && p.N <= runsLimit }
+
 // addToStratum adds the block to the counts, in a list of its own, and returns
 // the place of its stratum.
 func (t *SequentialTest) addToStratum(b Block) int {
 	list := make([]stratum, 0, len(t.strata)+1)
+	key := stratum{id: b.Stratum, design: b.Design}
 	at := 0
-	for at < len(t.strata) && t.strata[at].id < b.Stratum {
+	for at < len(t.strata) && t.strata[at].before(key) {
 		at++
 	}
 	list = append(list, t.strata[:at]...)
-	if at == len(t.strata) || t.strata[at].id != b.Stratum {
-		list = append(list, stratum{id: b.Stratum})
+	if at == len(t.strata) || key.before(t.strata[at]) {
+		list = append(list, key)
 	}
 	t.strata = append(list, t.strata[at:]...)
 	s := &t.strata[at]
 	s.candidate = Proportion{X: s.candidate.X + b.Candidate.X, N: s.candidate.N + b.Candidate.N}
 	s.baseline = Proportion{X: s.baseline.X + b.Baseline.X, N: s.baseline.N + b.Baseline.N}
+	if b.Design == Historical { // all blocks of the stratum share it
+		s.baseline = t.plan.History
+	}
 	return at
+}
+
+// before orders strata by their number, then by design.
+func (s stratum) before(o stratum) bool {
+	return s.id < o.id || s.id == o.id && s.design < o.design
+}
+
+// ratio is the margin's own odds ratio.
+func (m Margin) ratio() float64 {
+	if m.OddsRatio == 0 {
+		return 1
+	}
+	return m.OddsRatio
 }
 
 // odds returns the odds ratio of the margin at the baseline of a stratum. The
 // baseline's own rate, with a quarter of a failure added, is taken: the rate of
-// both arms together would be too lenient where failures are rare.
-func (m Margin) odds(baseline Proportion) float64 {
-	ratio := m.OddsRatio
-	if ratio == 0 {
-		ratio = 1
-	}
+// both arms together would be too lenient where failures are rare. Of pairs it is
+// the share in which only the baseline failed, to which the margin comes on top.
+func (m Margin) odds(s stratum) float64 {
 	if m.Absolute == 0 {
-		return ratio
+		return m.ratio()
 	}
-	rate := min((float64(baseline.X)+0.25)/(float64(baseline.N)+1), 1-m.Absolute-1e-6)
+	rate := (float64(s.baseline.X) + 0.25) / (float64(s.baseline.N) + 1)
+	if s.design == Paired {
+		return m.ratio() * ((rate + m.Absolute) / rate)
+	}
+	rate = min(rate, 1-m.Absolute-1e-6)
 	worse := rate + m.Absolute
-	return ratio * (worse * (1 - rate) / ((1 - worse) * rate))
+	return m.ratio() * (worse * (1 - rate) / ((1 - worse) * rate))
 }
 
 // threshold is the difference of rates beyond which the margin is exceeded, NaN
@@ -266,18 +376,32 @@ func meanWeight(halvings int64) float64 {
 }
 
 // Totals returns the number of looks, the information and the error used so
-// far, and the counts of both arms over all blocks.
+// far, and the counts of both arms over all blocks; a finished baseline is
+// counted once.
 func (t SequentialTest) Totals() (looks int64, information, used float64, candidate, baseline Proportion) {
 	return t.totals()
 }
 
 func (t SequentialTest) totals() (looks int64, information, used float64, candidate, baseline Proportion) {
+	finished := false
 	for _, s := range t.strata {
 		information += weight(s.candidate.N, s.baseline.N)
 		candidate = Proportion{X: candidate.X + s.candidate.X, N: candidate.N + s.candidate.N}
+		if s.design == Historical && finished {
+			continue
+		}
+		finished = finished || s.design == Historical
 		baseline = Proportion{X: baseline.X + s.baseline.X, N: baseline.N + s.baseline.N}
 	}
 	return t.looks, information, t.used, candidate, baseline
+}
+
+func (t SequentialTest) information() float64 {
+	sum := 0.0
+	for _, s := range t.strata {
+		sum += weight(s.candidate.N, s.baseline.N)
+	}
+	return sum
 }
 
 // Reachable reports whether at some look so far an outcome could have reached

@@ -16,6 +16,11 @@ func block(stratum, m, x, n, y int64) stats.Block {
 	}
 }
 
+// past is a block that is compared with the finished baseline.
+func past(stratum, m, x int64) stats.Block {
+	return stats.Block{Stratum: stratum, Design: stats.Historical, Candidate: stats.Proportion{X: x, N: m}}
+}
+
 func newTest(t testing.TB, budget, information float64, first int64) stats.SequentialTest {
 	t.Helper()
 	test, err := stats.NewSequentialTest(stats.TestPlan{Budget: budget, Information: information, FirstLook: first})
@@ -35,12 +40,12 @@ type workedLook struct {
 
 var worked = []struct {
 	name   string
-	budget float64
+	plan   stats.TestPlan
 	margin stats.Margin
 	looks  []workedLook
 	want   stats.Interval
 }{
-	{"A, three strata and on after crossing", 0.05, stats.Margin{}, []workedLook{
+	{"A, three strata and on after crossing", stats.TestPlan{Budget: 0.05, Information: 66, FirstLook: 30}, stats.Margin{}, []workedLook{
 		{block(0, 10, 1, 190, 19), 9.5, 0.0013440867, 0, 0, 16, -1, false},
 		{block(0, 10, 2, 190, 17), 19, 0.0034140542, 0, 0, 46, -1, false},
 		{block(0, 10, 3, 190, 20), 28.5, 0.0066019183, 0.0061862377, 0.0061862377, 88, 119, false},
@@ -49,35 +54,54 @@ var worked = []struct {
 		{block(2, 15, 5, 15, 1), 58.5, 0.0330594143, 0.0328963260, 0.0241507340, 269, 229, true},
 		{block(2, 15, 6, 15, 1), 66, 0.0475, 0.0454596369, 0.0328789913, 353, 281, true},
 	}, stats.Interval{Lo: 0.0629775787, Hi: 0.2402327974}},
-	{"B, the first score that crosses", 0.05, stats.Margin{}, []workedLook{
+	{"B, the first score that crosses", stats.TestPlan{Budget: 0.05, Information: 66, FirstLook: 30}, stats.Margin{}, []workedLook{
 		{block(0, 30, 9, 570, 57), 28.5, 0.0066019183, 0.0029823232, 0.0029823232, 144, 129, true},
 	}, stats.Interval{Lo: 0, Hi: 0.3423231244}},
-	{"C, a tenth of the budget", 0.005, stats.Margin{}, []workedLook{
+	{"C, a tenth of the budget", stats.TestPlan{Budget: 0.005, Information: 66, FirstLook: 30}, stats.Margin{}, []workedLook{
 		{block(0, 30, 9, 570, 57), 28.5, 0.0006601918, 0.0001275654, 0.0001275654, 144, 161, false},
 		{block(1, 30, 9, 90, 8), 51, 0.0022790374, 0.0019237640, 0.0018851533, 279, 233, true},
 	}, stats.Interval{Lo: 0.0406366136, Hi: 0.2948922028}},
-	{"F, a margin", 0.05, stats.Margin{Absolute: 0.05}, []workedLook{
+	{"D, a finished baseline", finishedPlan(100, 1000, 90000.0/1090), stats.Margin{}, []workedLook{
+		{past(0, 30, 6), 29.1262135922, 0.0046822489, 0.0025413599, 0.0025413599, 96, 129, false},
+		{past(0, 30, 7), 56.6037735849, 0.0169720138, 0.0152256821, 0.0144359272, 201, 186, true},
+		{past(0, 30, 5), 82.5688073394, 0.0475, 0.0464627746, 0.0441036680, 271, 215, true},
+	}, stats.Interval{Lo: 0.0317871484, Hi: 0.1821086368}},
+	{"E, a finished baseline without failures", finishedPlan(0, 100, 9000.0/190), stats.Margin{}, []workedLook{
+		{past(0, 30, 2), 23.0769230769, 0.0082443573, 0.0024132988, 0.0024132988, 32, 49, false},
+		{past(0, 30, 2), 37.5, 0.0242682786, 0.0224114023, 0.0224114023, 62, 48, true},
+	}, stats.Interval{Lo: 0.0037576890, Hi: 0.0657989958}},
+	{"F, a margin", stats.TestPlan{Budget: 0.05, Information: 66, FirstLook: 30}, stats.Margin{Absolute: 0.05}, []workedLook{
 		{block(0, 30, 8, 570, 57), 28.5, 0.0066019183, 0.0031758634, 0.0031758634, 128, 161, false},
 		{block(1, 30, 8, 90, 8), 51, 0.0227903738, 0.0223027255, 0.0214842804, 248, 247, true},
 		{block(2, 30, 9, 30, 3), 66, 0.0475, 0.0465014034, 0.0407419612, 374, 341, true},
 	}, stats.Interval{Lo: 0.0895368244, Hi: 0.2610786939}},
-	{"G, far beyond the plan", 0.05, stats.Margin{}, []workedLook{
+	{"G, far beyond the plan", stats.TestPlan{Budget: 0.05, Information: 66, FirstLook: 30}, stats.Margin{}, []workedLook{
 		{block(0, 30, 3, 570, 57), 28.5, 0.0066019183, 0.0062619562, 0.0062619562, 48, 113, false},
 		{block(1, 30, 3, 90, 9), 51, 0.0227903738, 0.0199482600, 0.0179479828, 93, 171, false},
 		{block(2, 30, 3, 30, 3), 66, 0.0475, 0.0437650047, 0.0417986253, 135, 199, false},
 		{block(2, 100, 10, 100, 10), 116, 0.0484014686, 0.0482875401, 0.0176032662, 265, 366, false},
 		{block(2, 500, 70, 500, 50), 366, 0.0490785036, 0.0490730432, 0.0013765450, 1385, 1509, false},
 	}, stats.Interval{Lo: -0.0200173303, Hi: 0.0566234676}},
+	{"H, a finished baseline, then a concurrent one", finishedPlan(30, 300, 43.5), stats.Margin{}, []workedLook{
+		{past(0, 30, 4), 27.2727272727, 0.0138358609, 0.0129365881, 0.0129365881, 64, 113, false},
+		{block(0, 30, 6, 90, 8), 49.7727272727, 0.0477967866, 0.0426000266, 0.0399757335, 154, 171, false},
+	}, stats.Interval{Lo: -0.0179788576, Hi: 0.1543731384}},
+}
+
+func finishedPlan(x, n int64, information float64) stats.TestPlan {
+	return stats.TestPlan{Budget: 0.05, Information: information, FirstLook: 30, History: stats.Proportion{X: x, N: n}}
 }
 
 func TestWorkedLooks(t *testing.T) {
 	const digits = 1e-10
 	for _, c := range worked {
 		t.Run(c.name, func(t *testing.T) {
-			test := newTest(t, c.budget, 66, 30)
+			test, err := stats.NewSequentialTest(c.plan)
+			if err != nil {
+				t.Fatal(err)
+			}
 			for i, want := range c.looks {
 				var look stats.Look
-				var err error
 				if test, look, err = test.Look(want.block, c.margin); err != nil {
 					t.Fatal(err)
 				}

@@ -30,13 +30,13 @@ func (t SequentialTest) Interval(upper float64) (Difference, error) {
 	case !t.varied:
 		return Difference{}, ErrOneOutcome
 	}
-	y := min(max(t.score, t.scores.lo), t.scores.hi())
+	law := t.tilting()
 	step := t.meanStep
 	low := bisect(tiltLimit/step, func(tilt float64) bool {
-		return t.scores.tiltedTail(y, tilt) < t.level
+		return law.tail(law.y, tilt) < t.level
 	})
 	high := bisect(tiltLimit/step, func(tilt float64) bool {
-		return 1-t.scores.tiltedTail(y+1, tilt) > upper
+		return 1-law.tail(law.y+1, tilt) > upper
 	})
 	d := Difference{
 		Estimate: t.estimate(),
@@ -72,23 +72,97 @@ func bisect(limit float64, condition func(float64) bool) float64 {
 	return (lo + hi) / 2
 }
 
-// tiltedTail returns P(Z >= y) under the law proportional to P(Z = z) e^(tilt z).
-// Both sides are summed by Horner's rule outwards from y, so at most one of them
-// can overflow, and then the answer is 0 or 1.
-func (c chances) tiltedTail(y int64, tilt float64) float64 {
+// tilting is the law of the score, ready to be tilted around y. With a finished
+// baseline each node is tilted on its own; shares holds, for each row, the shares
+// of the nodes, nodeCount numbers.
+type tilting struct {
+	y      int64
+	scores joint
+	nodes  []node
+	shares []float64
+}
+
+func (t SequentialTest) tilting() tilting {
+	law := tilting{y: min(max(t.score, t.scores.lo()), t.scores.hi()), scores: t.scores}
+	if t.nodes == nil {
+		return law
+	}
+	law.nodes = t.nodes
+	law.shares = make([]float64, 0, nodeCount*len(t.scores.rows))
+	if t.byNode {
+		law.shares = law.shares[:cap(law.shares)]
+		for j := range nodeCount {
+			law.shares[j*nodeCount+j] = 1
+		}
+		return law
+	}
+	p := posteriorOf(t.nodes, t.scores.first, t.historicalRuns())
+	for i := range t.scores.rows {
+		if i > 0 {
+			p.next()
+		}
+		law.shares = append(law.shares, p.p[:]...)
+	}
+	return law
+}
+
+// tail returns P(Z >= y) under the law proportional to P(Z = z) e^(tilt z), in
+// each node, averaged over the nodes.
+func (l tilting) tail(y int64, tilt float64) float64 {
 	up, down := Exp(tilt), Exp(-tilt)
-	above := 0.0
-	for z := c.hi(); z >= max(y, c.lo); z-- {
-		above = float64(above*up) + c.cells[z-c.lo]
+	if l.nodes == nil {
+		above, below := l.scores.rows[0].sides(y, up, down)
+		return shareAbove(above, below)
 	}
-	below := 0.0
-	for z := c.lo; z < min(y, c.hi()+1); z++ {
-		below = float64((below + c.cells[z-c.lo]) * down)
+	var above, below [nodeCount]float64
+	for i, r := range l.scores.rows {
+		if len(r.cells) == 0 {
+			continue
+		}
+		a, b := r.sides(y, up, down)
+		if gap := r.lo - y; gap > 0 {
+			a = bounded(a * Exp(bounded(float64(tilt*float64(gap)))))
+		}
+		if gap := y - 1 - r.hi(); gap > 0 {
+			b = bounded(b * Exp(-float64(tilt*float64(gap))))
+		}
+		for j, share := range l.shares[i*nodeCount:][:nodeCount] {
+			above[j] += float64(share * a)
+			below[j] += float64(share * b)
+		}
 	}
+	sum, all := 0.0, 0.0
+	for j, n := range l.nodes {
+		if above[j] > 0 || below[j] > 0 {
+			sum += float64(n.weight * shareAbove(above[j], below[j]))
+			all += n.weight
+		}
+	}
+	return sum / all
+}
+
+// bounded keeps a weight that is beyond comparison finite.
+func bounded(v float64) float64 { return min(v, 1e250) }
+
+func shareAbove(above, below float64) float64 {
 	if above == 0 {
 		return 0
 	}
 	return 1 / (1 + below/above)
+}
+
+// sides returns the sums of P(Z = z) e^(tilt (z-y)) over z >= y and over z < y,
+// where up and down are e^tilt and e^-tilt; a side that begins beyond y is
+// relative to where it begins. Both are summed by Horner's rule outwards from y,
+// so at most one of them can overflow.
+func (c chances) sides(y int64, up, down float64) (above, below float64) {
+	for z := c.hi(); z >= max(y, c.lo); z-- {
+		above = float64(above*up) + c.cells[z-c.lo]
+	}
+	for z := c.lo; z < min(y, c.hi()+1); z++ {
+		below = float64((below + c.cells[z-c.lo]) * down)
+	}
+	return above, below
 }
 
 // estimate is the weighted difference of the observed rates.
@@ -108,10 +182,23 @@ func (t SequentialTest) difference(ratio float64) float64 {
 	sum, total := 0.0, 0.0
 	for _, s := range t.strata {
 		w := weight(s.candidate.N, s.baseline.N)
-		sum += float64(w * ratesApart(s, float64(ratio*s.odds)))
+		sum += float64(w * s.difference(float64(ratio*s.odds)))
 		total += w
 	}
 	return sum / total
+}
+
+// difference is candidate minus baseline at odds o of failure: of the two rates,
+// or, of pairs, that the candidate is the one that failed where only one did.
+func (s stratum) difference(o float64) float64 {
+	if s.design == Paired {
+		discordant := float64(s.candidate.X + s.baseline.X)
+		if o > 1 {
+			return discordant * ((1 - 1/o) / (1 + 1/o)) / float64(s.candidate.N)
+		}
+		return discordant * ((o - 1) / (o + 1)) / float64(s.candidate.N)
+	}
+	return ratesApart(s, o)
 }
 
 // ratesApart solves n_c p_c + n_b p_b = failures with the odds of p_c being o

@@ -1,0 +1,68 @@
+package stats
+
+const (
+	// rowFloor bounds, once a finished baseline is in use, the cells of the law of
+	// undecided paths. What is left out counts as used, so nothing is given away.
+	rowFloor = 1e-20
+	// rowScoreFloor does so for the law of all scores.
+	rowScoreFloor = 1e-40
+	// cellLimit is the size of a law beyond which a row for each node is smaller.
+	cellLimit = 1 << 16
+	// failureLimit is the largest block that a row for each failure is kept for.
+	failureLimit = 512
+)
+
+// addHistorical adds candidate runs that are compared with the finished baseline:
+// their failures are binomial in each node of the mixture.
+func (t *SequentialTest) addHistorical(b Block, m Margin) {
+	runs := t.historicalRuns() - b.Candidate.N // before this block
+	m.OddsRatio = m.ratio()
+	if !t.byNode && t.nodes != nil && (m != t.margin || b.Candidate.N > failureLimit || t.scores.size() > cellLimit) ||
+		t.nodes == nil && b.Candidate.N > failureLimit {
+		if t.nodes == nil {
+			t.nodes = nodesOf(t.plan.History, m)
+		}
+		t.paths, t.scores = t.paths.byNode(t.nodes, runs), t.scores.byNode(t.nodes, runs)
+		t.byNode = true
+	}
+	if t.nodes == nil || m != t.margin {
+		t.nodes, t.margin = nodesOf(t.plan.History, m), m
+	}
+	failures := b.Candidate.X + t.plan.History.X
+	t.varied = t.varied || failures > 0 && failures < b.Candidate.N+t.plan.History.N
+	step := t.step(b.Candidate.N, b.Candidate.X, b.Candidate.N)
+	if t.byNode {
+		t.paths = t.paths.eachConvolved(t.nodes, b.Candidate.N, step)
+		t.scores = t.scores.eachConvolved(t.nodes, b.Candidate.N, step)
+	} else {
+		first := min(t.paths.first, t.scores.first)
+		count := int(max(t.paths.last(), t.scores.last()) - first + 1)
+		laws := predictions(t.nodes, first, runs, count, b.Candidate.N)
+		t.paths = t.paths.extended(laws, first, b.Candidate.N, step)
+		t.scores = t.scores.extended(laws, first, b.Candidate.N, step)
+	}
+	t.trim()
+}
+
+// historicalRuns counts the candidate's runs against the finished baseline.
+func (t *SequentialTest) historicalRuns() (runs int64) {
+	for _, s := range t.strata {
+		if s.design == Historical {
+			runs += s.candidate.N
+		}
+	}
+	return runs
+}
+
+// trim leaves out cells that cannot matter.
+func (t *SequentialTest) trim() {
+	if t.nodes == nil {
+		t.paths.rows[0] = t.paths.rows[0].trimmedBelow(pathFloor)
+		t.scores.rows[0] = t.scores.rows[0].trimmedBelow(scoreFloor).trimmedAbove(scoreFloor)
+		return
+	}
+	lost := 0.0
+	t.paths, lost = t.paths.trimmed(rowFloor, !t.byNode)
+	t.used += lost
+	t.scores, _ = t.scores.trimmed(rowScoreFloor, !t.byNode)
+}
