@@ -313,22 +313,28 @@ type Policy struct {
 	Steps   []int `json:"steps"`
 	MinRuns int64 `json:"min_runs"`
 	// FirstLook is the number of candidate runs in closed blocks before a block is tested.
-	FirstLook       int64     `json:"first_look"`
-	Gates           []Gate    `json:"gates"`
-	Confidence      float64   `json:"confidence"`
-	Guarantee       Guarantee `json:"guarantee"`
-	ErrorBudget     float64   `json:"error_budget"`
-	PromoteOn       string    `json:"promote_on"`
-	RequirePairwise bool      `json:"require_pairwise"`
-	// Baseline is "concurrent": the baseline's runs of the same blocks.
+	FirstLook   int64     `json:"first_look"`
+	Gates       []Gate    `json:"gates"`
+	Confidence  float64   `json:"confidence"`
+	Guarantee   Guarantee `json:"guarantee"`
+	ErrorBudget float64   `json:"error_budget"`
+	PromoteOn   string    `json:"promote_on"`
+	// PromoteMargin is the harm of a rate, as a share, below which the last step must show the candidate to be; only with promote_on non_inferior.
+	PromoteMargin   *float64 `json:"promote_margin,omitempty"`
+	RequirePairwise bool     `json:"require_pairwise"`
+	// Baseline is what candidate runs are compared with: the baseline's runs beside them and, under auto, its history where there are none.
 	Baseline string `json:"baseline"`
-	// SRM is what a sample ratio mismatch does: "off".
+	// SRM is what a sample ratio mismatch does: hold, warn or off.
 	SRM string `json:"srm"`
 }
 
 // The values that the remaining policy members take.
 const (
 	PromoteNotRegressed = "not_regressed"
+	PromoteNonInferior  = "non_inferior"
+	BaselineAuto        = "auto"
 	BaselineConcurrent  = "concurrent"
+	SRMHold             = "hold"
+	SRMWarn             = "warn"
 	SRMOff              = "off"
 )

@@ -207,6 +207,8 @@ type Look struct {
 	Boundary  int64    `json:"boundary"`
 	Candidate Failures `json:"candidate"`
 	Gate      string   `json:"gate"`
+	// Historical: the candidate's runs were compared with the baseline's history.
+	Historical bool `json:"historical,omitempty"`
 	// Information is the sum over the strata of n_c·n_b/(n_c+n_b), in runs.
 	Information float64 `json:"information"`
 	Level       float64 `json:"level"`

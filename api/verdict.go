@@ -143,6 +143,13 @@ type PairwiseResult struct {
 	Reason   Reason  `json:"reason"`
 }
 
+// The statuses of a check.
+const (
+	StatusOK   = "ok"
+	StatusWarn = "warn"
+	StatusHold = "hold"
+)
+
 // Check is a condition watched beside the gates. Status is ok, warn or hold.
 type Check struct {
 	Check  string `json:"check"`

@@ -3,9 +3,12 @@ package authority
 import (
 	"encoding/json"
 	"maps"
+	"time"
 
 	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/internal/compare"
 	"github.com/cobound/prova/internal/rollout"
+	"github.com/cobound/prova/internal/stats"
 )
 
 // beginning is a rollout that is about to be declared.
@@ -13,6 +16,9 @@ type beginning struct {
 	stored
 	// before is the aborted rollout that it continues, if any.
 	before *stored
+	// history is what the baseline reported before, and historyDoc that as it is kept.
+	history    rollout.History
+	historyDoc []byte
 	// pendingBlocks are its closed blocks that were never looked at.
 	pendingBlocks []rollout.Block
 }
@@ -47,8 +53,14 @@ func (a *Authority) begin(tx Tx, p Principal, r api.CreateRollout, seen []string
 		err := b.continues(tx, id, *before)
 		return b, err
 	}
-	if b.Core, err = rollout.New(id, policy); err != nil {
+	if b.history, b.historyDoc, err = a.history(tx, r, policy); err != nil {
+		return b, err
+	}
+	if b.Core, err = rollout.New(id, policy, b.history); err != nil {
 		return b, &Error{Code: CodeInternal, Detail: "the ledger cannot be opened", Cause: err}
+	}
+	if b.history.Runs > 0 {
+		b.Core.History = b.history.Ref(b.historyDoc)
 	}
 	if before == nil || before.Core.State == api.StatePromoted {
 		return b, nil
@@ -90,6 +102,13 @@ func ended(s api.State) string {
 func (b *beginning) continues(tx Tx, id string, before stored) error {
 	b.Core = rollout.Continue(id, before.Core)
 	b.PolicyDigest, b.SpentBefore, b.FirstEpoch, b.before = before.PolicyDigest, before.SpentBefore, before.FirstEpoch, &before
+	past, err := tx.ClosedBlocks(before.Core.ID, -1, 1)
+	if err != nil {
+		return err
+	}
+	if len(past) > 0 && past[0].Number == 0 {
+		b.historyDoc = past[0].Doc
+	}
 	after := before.Core.Ledger.Block
 	for {
 		records, err := tx.ClosedBlocks(before.Core.ID, after, 1000)
@@ -114,7 +133,7 @@ func (b *beginning) continues(tx Tx, id string, before stored) error {
 // that an aborted one was filling ends with it, and its runs are not lost.
 func (b *beginning) firstBlock(tx Tx, epoch, index int64) (rollout.Block, error) {
 	if b.before == nil {
-		return rollout.FirstBlock(b.Core.Policy, rollout.RuleOf(b.Core.Policy, 0), epoch, index), nil
+		return rollout.FirstBlock(b.Core.Policy, b.history, rollout.RuleOf(b.Core.Policy, b.history.Runs), epoch, index), nil
 	}
 	record, err := tx.OpenBlock(b.before.Core.ID)
 	if err != nil {
@@ -131,4 +150,52 @@ func (b *beginning) firstBlock(tx Tx, epoch, index int64) (rollout.Block, error)
 	b.pendingBlocks = append(b.pendingBlocks, r.closed...)
 	r.block.BeginStep(b.Core.Weight(), index)
 	return r.block, nil
+}
+
+// What a history is made of.
+const (
+	HistoryAge  = 30 * 24 * time.Hour
+	HistoryRuns = 1000
+)
+
+// history freezes what the baseline reported before the rollout: its cohorts of
+// the last 30 days, newest first, until they have 1,000 runs; nothing under a
+// policy that wants baseline runs beside the candidate's. The second result is
+// the history as it is kept; nil if there is none.
+func (a *Authority) history(tx Tx, r api.CreateRollout, p api.Policy) (rollout.History, []byte, error) {
+	var h rollout.History
+	if p.Baseline != api.BaselineAuto {
+		return h, nil, nil
+	}
+	cohorts, err := tx.Cohorts(r.AppID, r.Environment, 1, r.BaselineRelease)
+	if err != nil {
+		return h, nil, err
+	}
+	var all compare.Cohort
+	for i := len(cohorts) - 1; i >= 0 && h.Runs < HistoryRuns; i-- {
+		c := cohorts[i]
+		last, err := tx.Entries(EntryFilter{From: c.LastIndex}, 1)
+		if err != nil {
+			return h, nil, err
+		}
+		if len(last) == 0 || a.now().Sub(last[0].RecordedAt) > HistoryAge {
+			break
+		}
+		if h.Runs == 0 {
+			h.LastIndex = c.LastIndex
+		}
+		h.Runs, h.FirstIndex = h.Runs+c.Runs, c.FirstIndex
+		all.Merge(c.Runs, c.Metrics)
+	}
+	if h.Runs == 0 {
+		return h, nil, nil
+	}
+	h.Metrics = map[string]stats.Summary{}
+	for _, g := range p.Gates {
+		if m, ok := all.Metrics[g.Metric]; ok {
+			h.Metrics[g.Metric] = m.Summary
+		}
+	}
+	doc, err := json.Marshal(h)
+	return h, doc, err
 }

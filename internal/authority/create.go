@@ -28,10 +28,12 @@ type createdBody struct {
 	AttemptReason string     `json:"attempt_reason,omitempty"`
 	SpentBefore   float64    `json:"spent_before"`
 	// Continues is the aborted rollout whose evidence and ledger go on.
-	Continues  string            `json:"continues,omitempty"`
-	FirstEpoch int64             `json:"first_epoch"`
-	Labels     map[string]string `json:"labels,omitempty"`
-	Conditions []string          `json:"conditions"`
+	Continues  string `json:"continues,omitempty"`
+	FirstEpoch int64  `json:"first_epoch"`
+	// History is the baseline's past that candidate runs without a baseline beside them are compared with.
+	History    rollout.HistoryRef `json:"history,omitzero"`
+	Labels     map[string]string  `json:"labels,omitempty"`
+	Conditions []string           `json:"conditions"`
 }
 
 // CreateRollout declares a candidate against a baseline. An equal request for
@@ -198,13 +200,13 @@ func (a *Authority) declare(tx Tx, p Principal, head Head, b *beginning, now tim
 	if s.FirstEpoch == 0 {
 		s.FirstEpoch = epoch
 	}
-	s.Core.StepFrom = index + 1
+	s.Core.StepFrom, s.StepAt = index+1, now
 	body := createdBody{
 		common:  a.common(p, api.KindRolloutCreated, now),
 		Subject: subject{RolloutID: s.Core.ID, BaselineRelease: s.BaselineRelease, CandidateRelease: s.CandidateRelease},
 		Stream:  stream{ID: s.Core.ID}, Mode: s.Core.Policy.Mode, Step: s.Core.Step, Weight: s.Core.Weight(), Policy: s.Core.Policy,
 		PolicyDigest: s.PolicyDigest, Engine: api.Engine, Attempt: s.Core.Attempt, AttemptReason: s.AttemptReason, SpentBefore: s.SpentBefore,
-		FirstEpoch: s.FirstEpoch, Labels: s.Labels, Conditions: conditions(s.Core.Policy),
+		FirstEpoch: s.FirstEpoch, History: s.Core.History, Labels: s.Labels, Conditions: conditions(s.Core.Policy),
 	}
 	if b.before != nil {
 		body.Continues = b.before.Core.ID
@@ -229,6 +231,11 @@ func (a *Authority) declare(tx Tx, p Principal, head Head, b *beginning, now tim
 	first, err := b.firstBlock(tx, epoch, index+1)
 	if err != nil {
 		return err
+	}
+	if b.historyDoc != nil {
+		if err := tx.SaveBlock(BlockRecord{RolloutID: s.Core.ID, Closed: true, Doc: b.historyDoc}); err != nil {
+			return err
+		}
 	}
 	f := filling{record: RolloutRecord{ID: s.Core.ID}, closed: b.pendingBlocks, block: first}
 	return f.save(tx)

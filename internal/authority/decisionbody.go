@@ -46,8 +46,10 @@ type decisionBody struct {
 // evidenced says which runs a verdict rests on, so that anyone with the export can gather the same.
 type evidenced struct {
 	// LogSize is the size of the log that the tick saw.
-	LogSize int64        `json:"log_size"`
-	Strata  []stratumRef `json:"strata"`
+	LogSize int64 `json:"log_size"`
+	// StepSeconds is how long the step had lasted.
+	StepSeconds int64        `json:"step_seconds"`
+	Strata      []stratumRef `json:"strata"`
 	// StrataOmitted counts older strata beyond those listed.
 	StrataOmitted int        `json:"strata_omitted,omitempty"`
 	Blocks        []blockRef `json:"blocks"`
@@ -128,7 +130,7 @@ func evidenceOf(v view, next rollout.Rollout, d rollout.Decision) (*evidenced, e
 		return nil, err
 	}
 	e := &evidenced{
-		LogSize: v.logIndex, Strata: []stratumRef{}, Blocks: []blockRef{}, Looks: d.Looks,
+		LogSize: v.logIndex, StepSeconds: int64(v.evidence.StepAge / time.Second), Strata: []stratumRef{}, Blocks: []blockRef{}, Looks: d.Looks,
 		LedgerDigest: next.Ledger.Digest, StateDigest: state, Seed: next.ID,
 	}
 	if e.Looks == nil {

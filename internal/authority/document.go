@@ -30,6 +30,8 @@ type document struct {
 	CreatedAt   time.Time `json:"created_at"`
 	CreatedBy   string    `json:"created_by"`
 	UpdatedAt   time.Time `json:"updated_at"`
+	// StepAt is when the present step began.
+	StepAt time.Time `json:"step_at"`
 	// FirstEpoch is where the evidence begins: of this rollout, or of the aborted one it continues.
 	FirstEpoch int64 `json:"first_epoch"`
 	// Sequence and StreamHead are the number and the integrity hash of the last receipt.

@@ -250,7 +250,7 @@ type RolloutFilter struct {
 // number, is open.
 type BlockRecord struct {
 	RolloutID string
-	Number    int64 // from 1
+	Number    int64 // from 1; number 0, if there is one, is no block but the baseline's history
 	Closed    bool
 	Doc       []byte
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/internal/compare"
 	"github.com/cobound/prova/internal/rollout"
 	"github.com/cobound/prova/receipt"
 )
@@ -87,19 +88,19 @@ func (a *Authority) read(ctx context.Context, p Principal, id string) (view, err
 		if v.cohorts, err = s.Cohorts(v.AppID, v.Environment, v.FirstEpoch, v.BaselineRelease, v.CandidateRelease); err != nil {
 			return err
 		}
-		v.evidence, err = evidence(s, v)
+		v.evidence, err = evidence(s, v, a.now())
 		return err
 	})
 	return v, err
 }
 
-func evidence(s Snapshot, v view) (rollout.Evidence, error) {
+func evidence(s Snapshot, v view, now time.Time) (rollout.Evidence, error) {
 	limit := max(looksPerTick/len(v.Core.Policy.Gates), 1)
 	records, err := s.ClosedBlocks(v.Core.ID, v.Core.Ledger.Block, limit+1)
 	if err != nil {
 		return rollout.Evidence{}, err
 	}
-	e := rollout.Evidence{Strata: strata(v.cohorts, v.BaselineRelease, v.CandidateRelease)}
+	e := rollout.Evidence{Strata: strata(v.cohorts, v.BaselineRelease, v.CandidateRelease), StepAge: now.Sub(v.StepAt).Truncate(time.Second)}
 	for i, r := range records {
 		if i == limit {
 			e.More = true
@@ -111,7 +112,33 @@ func evidence(s Snapshot, v view) (rollout.Evidence, error) {
 		}
 		e.Blocks = append(e.Blocks, b)
 	}
-	return e, nil
+	if v.Core.State.Finished() { // a shadow after its paper ending fills no block
+		return e, nil
+	}
+	open, err := s.OpenBlock(v.Core.ID)
+	if err != nil {
+		return rollout.Evidence{}, fmt.Errorf("open block of %s: %w", v.Core.ID, err)
+	}
+	if err := json.Unmarshal(open.Doc, &e.Open); err != nil {
+		return rollout.Evidence{}, fmt.Errorf("block %d of %s: %w", open.Number, v.Core.ID, err)
+	}
+	if e.Open.Before.AgainstHistory > 0 {
+		e.Strata, err = besideHistory(s, v.Core.ID, e.Strata)
+	}
+	return e, err
+}
+
+// besideHistory compares the candidate with the baseline's history where the baseline did not run.
+func besideHistory(s Snapshot, id string, strata []compare.Stratum) ([]compare.Stratum, error) {
+	kept, err := s.ClosedBlocks(id, -1, 1)
+	if err != nil || len(kept) == 0 || kept[0].Number != 0 {
+		return strata, err
+	}
+	var h rollout.History
+	if err := json.Unmarshal(kept[0].Doc, &h); err != nil {
+		return nil, fmt.Errorf("history of %s: %w", id, err)
+	}
+	return h.Beside(strata), nil
 }
 
 // tick makes one tick. It returns ErrVersion if the rollout was changed by an
@@ -223,7 +250,7 @@ func (a *Authority) write(ctx context.Context, p Principal, v view, next rollout
 		}
 		decided.LogIndex = head.Tree.Size()
 		if decided.Transition() {
-			done.Core.StepFrom, done.Transition = decided.LogIndex+1, decided.Sequence
+			done.Core.StepFrom, done.StepAt, done.Transition = decided.LogIndex+1, now, decided.Sequence
 		}
 		done.LastDecision = &decided
 		record, err := done.pack()

@@ -198,7 +198,7 @@ func (b Block) strata(gate string) []stratum {
 	add := func(epoch int64, tallies []Tally) {
 		for _, t := range tallies {
 			if t.Gate.ID() == gate && !t.empty() {
-				out = append(out, stratum{epoch, b.Historical() && epoch == b.Epoch, t})
+				out = append(out, stratum{epoch, b.historical(epoch, t), t})
 			}
 		}
 	}
@@ -208,6 +208,16 @@ func (b Block) strata(gate string) []stratum {
 	add(b.Epoch, b.Tallies)
 	slices.SortStableFunc(out, func(a, b stratum) int { return cmp.Compare(a.epoch, b.epoch) })
 	return out
+}
+
+// historical reports whether a tally is compared with the baseline's history:
+// that of the block if the block is, and that of an earlier epoch if the
+// baseline has no value in it.
+func (b Block) historical(epoch int64, t Tally) bool {
+	if epoch == b.Epoch {
+		return b.Historical()
+	}
+	return b.Rule.History > 0 && t.Baseline.N == 0
 }
 
 // stratum is what a block holds of a gate in one epoch.
@@ -264,10 +274,10 @@ func (b Block) after() Totals {
 }
 
 // FirstBlock is the empty block that a rollout begins with.
-func FirstBlock(p api.Policy, rule Rule, epoch, firstIndex int64) Block {
+func FirstBlock(p api.Policy, h History, rule Rule, epoch, firstIndex int64) Block {
 	return Block{
 		Rule: rule, Number: 1, Epoch: epoch, FirstIndex: firstIndex, LastIndex: firstIndex - 1, StepFrom: firstIndex, Since: firstIndex, SinceEpoch: epoch,
-		Tallies: tallies(p), Arrivals: []Arrival{{Weight: p.Steps[0]}},
+		Tallies: tallies(p, h), Arrivals: []Arrival{{Weight: p.Steps[0]}},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/compare"
@@ -22,6 +23,8 @@ const (
 	ReasonFreshRuns    = "fresh_runs"
 	ReasonOperator     = "operator"
 	ReasonPaperEnded   = "paper_ended"
+	ReasonCheck        = "check"
+	ReasonNotShown     = "non_inferiority_not_shown"
 )
 
 func because(code, text string, params map[string]any) api.Reason {
@@ -30,33 +33,68 @@ func because(code, text string, params map[string]any) api.Reason {
 
 // decide picks the one thing that matters most. The order is the promise: a
 // regression ends the rollout in every state; nothing promotes while anything
-// is missing.
-func (r Rollout) decide(v api.Verdict, more bool) (api.Action, api.Reason) {
-	weight := r.Weight()
-	if g, found := worst(v, api.Regressed, api.OnRollback); found {
-		return api.Rollback, because(ReasonRegressed, "rolling back at "+percent(weight)+", "+g.Reason.Text, g.Reason.Params)
+// is missing. It adds the check that only the last step asks for.
+func (r *Rollout) decide(v *api.Verdict, e Evidence) (api.Action, api.Reason, error) {
+	if g, found := worst(*v, api.Regressed, api.OnRollback); found {
+		return api.Rollback, because(ReasonRegressed, "rolling back at "+percent(r.Weight())+", "+g.Reason.Text, g.Reason.Params), nil
 	}
-	holding := "Holding at " + percent(weight) + ": "
-	if more {
-		return api.Hold, because(ReasonCatchingUp, holding+"more closed blocks wait to be looked at; tick again", nil)
+	if reason, held := r.holds(*v, e); held {
+		return api.Hold, reason, nil
+	}
+	if r.Policy.PromoteOn == api.PromoteNonInferior && r.Step+1 == len(r.Policy.Steps) {
+		var err error
+		if r.Promotion, err = r.nonInferior(); err != nil {
+			return "", api.Reason{}, err
+		}
+		c := api.Check{Check: CheckNonInferiority, Status: api.StatusOK, Detail: r.Promotion.Detail}
+		if !r.Promotion.Shown {
+			c.Status = api.StatusHold
+			v.Checks = append(v.Checks, c)
+			return api.Hold, because(ReasonNotShown, r.holding()+"not yet shown to be no worse: "+c.Detail+"; more runs at this weight narrow it, or an operator can promote",
+				map[string]any{"promote_margin": *r.Policy.PromoteMargin}), nil
+		}
+		v.Checks = append(v.Checks, c)
+	}
+	action, reason := r.promotes()
+	return action, reason, nil
+}
+
+func (r Rollout) holding() string { return "Holding at " + percent(r.Weight()) + ": " }
+
+// holds finds what keeps a rollout that need not be rolled back from advancing.
+func (r Rollout) holds(v api.Verdict, e Evidence) (api.Reason, bool) {
+	holding := r.holding()
+	if e.More {
+		return because(ReasonCatchingUp, holding+"more closed blocks wait to be looked at; tick again", nil), true
 	}
 	if r.State == api.StatePaused {
-		return api.Hold, because(ReasonPaused, holding+"paused by an operator; resume it to let it advance", nil)
+		return because(ReasonPaused, holding+"paused by an operator; resume it to let it advance", nil), true
 	}
 	if g, found := worst(v, api.Regressed, api.OnHold); found {
-		return api.Hold, because(ReasonHoldGate, holding+g.Reason.Text+"; an operator can abort or promote", g.Reason.Params)
+		return because(ReasonHoldGate, holding+g.Reason.Text+"; an operator can abort or promote", g.Reason.Params), true
 	}
-	fresh, need := r.FreshRuns(), r.Policy.MinRuns
+	for _, c := range v.Checks {
+		if c.Status == api.StatusHold {
+			return because(ReasonCheck, holding+c.Detail, map[string]any{"check": c.Check}), true
+		}
+	}
 	if g, found := worst(v, api.Insufficient, api.OnRollback, api.OnHold); found {
-		return api.Hold, r.insufficient(g, holding, fresh)
+		return r.insufficient(g, e), true
 	}
 	if r.Policy.RequirePairwise {
-		return api.Hold, because(ReasonPairwise, holding+"the pairwise judge is required and there are no judgments; record some, or create the rollout without require_pairwise", nil)
+		return because(ReasonPairwise, holding+"the pairwise judge is required and there are no judgments; record some, or create the rollout without require_pairwise", nil), true
 	}
-	if fresh < need {
-		return api.Hold, because(ReasonFreshRuns, holding+ofFresh(fresh, need)+"; "+gateTexts(v), map[string]any{"have": fresh, "need": need})
+	if fresh, need := r.FreshRuns(), r.Policy.MinRuns; fresh < need {
+		params := map[string]any{"have": fresh, "need": need}
+		return because(ReasonFreshRuns, holding+ofFresh(fresh, need)+"; "+gateTexts(v)+r.expected(e, params), params), true
 	}
-	params := map[string]any{"weight": weight, "fresh_runs": fresh}
+	return api.Reason{}, false
+}
+
+// promotes is the next step on a clean verdict.
+func (r Rollout) promotes() (api.Action, api.Reason) {
+	weight := r.Weight()
+	params := map[string]any{"weight": weight, "fresh_runs": r.FreshRuns(), "min_runs": r.Policy.MinRuns}
 	if r.Step+1 == len(r.Policy.Steps) {
 		return api.Promote, because(ReasonFullPromote, "clean verdict at "+percent(weight)+", fully promoting the candidate to 100%", params)
 	}
@@ -65,17 +103,46 @@ func (r Rollout) decide(v api.Verdict, more bool) (api.Action, api.Reason) {
 	return api.Promote, because(ReasonCleanVerdict, "clean verdict at "+percent(weight)+", advancing canary to "+percent(next), params)
 }
 
+// expected says when the fresh runs that are missing will be in, at the pace of
+// this step, and adds it to the parameters in seconds.
+func (r Rollout) expected(e Evidence, params map[string]any) string {
+	missing := r.Policy.MinRuns - r.FreshRuns()
+	if len(e.Open.Arrivals) == 0 || missing <= 0 || e.StepAge < time.Second {
+		return ""
+	}
+	arrived := e.Open.Arrivals[len(e.Open.Arrivals)-1].Candidate
+	if arrived == 0 {
+		return "; no candidate run has come at this weight yet"
+	}
+	seconds := int64(e.StepAge/time.Second) * missing / arrived
+	params["expected_seconds"] = seconds
+	return "; at this pace the rest is in after " + about(seconds)
+}
+
+// about writes a span of time in one unit.
+func about(seconds int64) string {
+	switch {
+	case seconds < 90:
+		return strconv.FormatInt(max(seconds, 1), 10) + " s"
+	case seconds < 90*60:
+		return strconv.FormatInt((seconds+30)/60, 10) + " min"
+	case seconds < 48*3600:
+		return strconv.FormatInt((seconds+1800)/3600, 10) + " h"
+	}
+	return strconv.FormatInt((seconds+43200)/86400, 10) + " days"
+}
+
 // insufficient says what is missing: fresh runs if they are, else what the gate says.
-func (r Rollout) insufficient(g api.GateResult, holding string, fresh int64) api.Reason {
-	need := r.Policy.MinRuns
+func (r Rollout) insufficient(g api.GateResult, e Evidence) api.Reason {
+	fresh, need := r.FreshRuns(), r.Policy.MinRuns
 	params := map[string]any{"fresh_runs": fresh, "min_runs": need}
 	maps.Copy(params, g.Reason.Params)
 	text := g.Reason.Text
 	thin := g.Reason.Code == compare.ReasonNoLook || g.Reason.Code == compare.ReasonTooFewRuns
 	if thin && fresh < need {
-		text = "not enough data yet, " + ofFresh(fresh, need) + "; " + text
+		text = "not enough data yet, " + ofFresh(fresh, need) + "; " + text + r.expected(e, params)
 	}
-	return because(g.Reason.Code, holding+text, params)
+	return because(g.Reason.Code, r.holding()+text, params)
 }
 
 // worst is the first gate with this outcome among those that do one of these things.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/compare"
-	"github.com/cobound/prova/internal/stats"
 )
 
 // displayUpper is the level of the harmless side of the interval at a look.
@@ -29,7 +28,7 @@ type Ledger struct {
 // NewLedger opens the ledger of a policy. Rollback gates share the error
 // budget; so do hold gates among themselves, whose false alarm only stops a
 // rollout from advancing.
-func NewLedger(p api.Policy) (Ledger, error) {
+func NewLedger(p api.Policy, h History) (Ledger, error) {
 	l := Ledger{Gates: make([]Test, len(p.Gates))}
 	deciding := map[api.On]float64{}
 	for _, g := range p.Gates {
@@ -41,7 +40,7 @@ func NewLedger(p api.Policy) (Ledger, error) {
 			continue
 		}
 		l.Gates[i].Budget = p.ErrorBudget / deciding[g.On]
-		test, err := newTest(g, stats.TestPlan{Budget: l.Gates[i].Budget, Information: Planned(p), FirstLook: p.FirstLook})
+		test, err := newTest(g, p, h, l.Gates[i].Budget)
 		if err != nil {
 			return Ledger{}, err
 		}

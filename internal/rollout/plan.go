@@ -68,7 +68,7 @@ func sees(p api.Policy, t Traffic) string {
 		if g.On != api.OnRollback {
 			continue
 		}
-		ledger, err := NewLedger(p)
+		ledger, err := NewLedger(p, History{})
 		if err != nil {
 			return ""
 		}
@@ -98,11 +98,11 @@ func leastFailures(p api.Policy, g api.Gate, gate Test, rate float64) (int64, bo
 	lo, hi := int64(0), p.FirstLook+1 // regressed at hi, not below lo
 	for lo < hi {
 		x := (lo + hi) / 2
-		tally := Tally{Gate: g, Baseline: Counts{N: runs, Ones: baseline.X, Zeros: runs - baseline.X}}
+		against := Counts{N: runs, Ones: baseline.X, Zeros: runs - baseline.X}
 		if g.Better == api.BetterHigher {
-			tally.Baseline.Ones, tally.Baseline.Zeros = tally.Baseline.Zeros, tally.Baseline.Ones
+			against.Ones, against.Zeros = against.Zeros, against.Ones
 		}
-		_, look, err := test.Look(stats.Block{Candidate: stats.Proportion{X: min(x, p.FirstLook), N: p.FirstLook}, Baseline: baseline}, marginOf(g, tally))
+		_, look, err := test.Look(stats.Block{Candidate: stats.Proportion{X: min(x, p.FirstLook), N: p.FirstLook}, Baseline: baseline}, marginOf(g, against))
 		if err != nil {
 			return 0, false
 		}

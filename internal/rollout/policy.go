@@ -31,7 +31,7 @@ func NewPolicy(r api.CreateRollout, seen []string) (api.Policy, []api.FieldError
 		Mode: or(r.Mode, api.ModeShadow), Steps: slices.Clone(r.Steps), MinRuns: value(r.MinRuns, DefaultMinRuns),
 		Gates: slices.Clone(r.Gates), Confidence: value(r.Confidence, DefaultConfidence), Guarantee: or(r.Guarantee, api.GuaranteeRollout),
 		ErrorBudget: value(r.ErrorBudget, DefaultErrorBudget), PromoteOn: or(r.PromoteOn, api.PromoteNotRegressed),
-		RequirePairwise: r.RequirePairwise, Baseline: or(r.Baseline, api.BaselineConcurrent), SRM: or(r.SRM, api.SRMOff),
+		RequirePairwise: r.RequirePairwise, PromoteMargin: r.PromoteMargin, Baseline: or(r.Baseline, api.BaselineAuto), SRM: or(r.SRM, api.SRMWarn),
 	}
 	if len(p.Steps) == 0 {
 		p.Steps = defaultSteps()
@@ -118,20 +118,36 @@ func checkChoices(p api.Policy, r api.CreateRollout, bad report) {
 	if p.Guarantee != api.GuaranteeRollout && p.Guarantee != api.GuaranteeLook {
 		bad("/guarantee", "guarantee is rollout or look; got %q", p.Guarantee)
 	}
-	if p.PromoteOn != api.PromoteNotRegressed {
-		bad("/promote_on", "promote_on is not_regressed in this version; got %q", p.PromoteOn)
+	checkPromotion(p, bad)
+	if p.Baseline != api.BaselineAuto && p.Baseline != api.BaselineConcurrent {
+		bad("/baseline", "baseline is auto or concurrent; got %q", p.Baseline)
 	}
-	if r.PromoteMargin != nil {
-		bad("/promote_margin", "promote_margin belongs to promote_on=non_inferior, which is not in this version: leave it out")
-	}
-	if p.Baseline != api.BaselineConcurrent {
-		bad("/baseline", "baseline is concurrent in this version: both releases serve traffic side by side; got %q", p.Baseline)
-	}
-	if p.SRM != api.SRMOff {
-		bad("/srm", "the sample ratio check is not in this version: srm is off; got %q", p.SRM)
+	if p.SRM != api.SRMHold && p.SRM != api.SRMWarn && p.SRM != api.SRMOff {
+		bad("/srm", "srm is hold, warn or off; got %q", p.SRM)
 	}
 	if len(r.Pairwise) > 0 {
 		bad("/pairwise", "a policy for the judge is not in this version: leave out pairwise; require_pairwise holds the rollout")
+	}
+}
+
+func checkPromotion(p api.Policy, bad report) {
+	switch p.PromoteOn {
+	case api.PromoteNotRegressed:
+		if p.PromoteMargin != nil {
+			bad("/promote_margin", "promote_margin belongs to promote_on=non_inferior: add that, or leave the margin out")
+		}
+	case api.PromoteNonInferior:
+		if p.PromoteMargin == nil || !(*p.PromoteMargin > 0 && *p.PromoteMargin < 1) {
+			bad("/promote_margin", "promote_on=non_inferior needs a promote_margin between 0 and 1, such as 0.05: the harm below which the last step must show the candidate to be")
+		}
+		if p.Guarantee != api.GuaranteeRollout {
+			bad("/promote_on", "promote_on=non_inferior needs guarantee=rollout: its error is bounded over the rollout")
+		}
+		if !slices.ContainsFunc(p.Gates, func(g api.Gate) bool { return g.On != api.OnWarn && g.Statistic == api.StatisticRate && g.Pair == "" }) {
+			bad("/promote_on", "promote_on=non_inferior needs a gate on a rate that decides: it is shown for rates")
+		}
+	default:
+		bad("/promote_on", "promote_on is not_regressed or non_inferior; got %q", p.PromoteOn)
 	}
 }
 

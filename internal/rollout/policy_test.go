@@ -69,10 +69,10 @@ func TestPolicyRefuses(t *testing.T) {
 		"/gates/0/pair":   {{Gates: gates(t, "success:pair=probe")}},
 		"/mode":           {{Mode: "live"}},
 		"/guarantee":      {{Guarantee: "none"}},
-		"/promote_on":     {{PromoteOn: "non_inferior"}},
-		"/promote_margin": {{PromoteMargin: ptr(0.05)}},
-		"/baseline":       {{Baseline: "auto"}},
-		"/srm":            {{SRM: "hold"}},
+		"/promote_on":     {{PromoteOn: "better"}, {PromoteOn: "non_inferior", PromoteMargin: ptr(0.05), Guarantee: api.GuaranteeLook}},
+		"/promote_margin": {{PromoteMargin: ptr(0.05)}, {PromoteOn: "non_inferior"}, {PromoteOn: "non_inferior", PromoteMargin: ptr(0.0)}},
+		"/baseline":       {{Baseline: "yesterday"}},
+		"/srm":            {{SRM: "sometimes"}},
 		"/pairwise":       {{Pairwise: map[string]any{"min_pairs": 5}}},
 		// The guarantee over the rollout is for rates; a mean may warn, or decide under guarantee look.
 		"/gates/0/statistic": {{Gates: gates(t, "latency_ms:p95")}, {Gates: gates(t, "cost_usd:on=hold")}},
@@ -117,7 +117,7 @@ func add(t *testing.T, b *rollout.Block, side rollout.Side, index int64) {
 
 func TestBlocks(t *testing.T) {
 	p, _ := rollout.NewPolicy(api.CreateRollout{MinRuns: ptr(int64(5)), Steps: []int{50, 100}}, []string{"success"})
-	b := rollout.FirstBlock(p, rollout.RuleOf(p, 0), 1, 10)
+	b := rollout.FirstBlock(p, rollout.History{}, rollout.RuleOf(p, 0), 1, 10)
 	for i := range int64(5) {
 		if add(t, &b, rollout.Candidate, 10+2*i); b.Full() {
 			t.Fatal("full without baseline runs")
@@ -188,7 +188,7 @@ func boolean(v bool) float64 {
 // own log index, in the stratum of their run, and as fresh if the run is.
 func TestOutcomes(t *testing.T) {
 	policy, _ := rollout.NewPolicy(api.CreateRollout{MinRuns: ptr(int64(5)), Steps: []int{50, 100}}, []string{"success"})
-	b := rollout.FirstBlock(policy, rollout.RuleOf(policy, 0), 7, 100).Next(false, 8, 200)
+	b := rollout.FirstBlock(policy, rollout.History{}, rollout.RuleOf(policy, 0), 7, 100).Next(false, 8, 200)
 	b.StepFrom = 150
 	for index, run := range map[int64]rollout.Counted{
 		300: {Index: 99, Epoch: 6},  // before the rollout: no evidence
@@ -304,7 +304,7 @@ func TestBudgetIsShared(t *testing.T) {
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	ledger, err := rollout.NewLedger(policy)
+	ledger, err := rollout.NewLedger(policy, rollout.History{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ package rollout
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/compare"
@@ -30,11 +31,15 @@ type Rollout struct {
 	// Reason is the code of the last decision's reason.
 	Reason  string `json:"reason"`
 	Attempt int    `json:"attempt"`
+	// History is the baseline's past that candidate runs without a baseline beside them are compared with.
+	History HistoryRef `json:"history,omitzero"`
+	// Promotion is the non-inferiority test of the last step.
+	Promotion promotion `json:"promotion,omitzero"`
 }
 
 // New begins a ramp at its first step.
-func New(id string, p api.Policy) (Rollout, error) {
-	ledger, err := NewLedger(p)
+func New(id string, p api.Policy, h History) (Rollout, error) {
+	ledger, err := NewLedger(p, h)
 	if err != nil {
 		return Rollout{}, err
 	}
@@ -46,7 +51,7 @@ func New(id string, p api.Policy) (Rollout, error) {
 func Continue(id string, before Rollout) Rollout {
 	next := before
 	next.ID, next.State, next.Step, next.Reason = id, api.StateActive, 1, ""
-	next.Fresh = make([]int64, len(before.Fresh))
+	next.Fresh, next.Promotion = make([]int64, len(before.Fresh)), promotion{}
 	return next
 }
 
@@ -81,6 +86,10 @@ type Evidence struct {
 	More bool
 	// Strata are the cohorts of the rollout's epochs, for the figures shown.
 	Strata []compare.Stratum
+	// Open is the block that is being filled.
+	Open Block
+	// StepAge is how long the present step has lasted, for when a hold may end.
+	StepAge time.Duration
 	// Quiet leaves out of the verdict what is only shown; the decision is the same. Simulations want it.
 	Quiet bool
 }
@@ -130,7 +139,9 @@ func (r Rollout) Tick(e Evidence) (Rollout, Decision, error) {
 		return r, Decision{}, err
 	}
 	d.FreshRuns = next.FreshRuns()
-	d.Decision, d.Reason = next.decide(v, e.More)
+	if d.Decision, d.Reason, err = next.decide(&v, e); err != nil {
+		return r, Decision{}, err
+	}
 	v.Reason = d.Reason
 	d.Verdict = &v
 	next.Reason = d.Reason.Code
@@ -189,10 +200,12 @@ func (r Rollout) verdict(e Evidence) (api.Verdict, error) {
 	if err != nil {
 		return api.Verdict{}, err
 	}
-	return compare.Releases(compare.Question{
+	v := compare.Releases(compare.Question{
 		Gates: r.Policy.Gates, Confidence: r.Policy.Confidence, MinRuns: r.Policy.MinRuns, Guarantee: r.Policy.Guarantee,
 		Strata: e.Strata, Tests: tests, Quiet: e.Quiet, Seed: r.ID, Look: r.Ledger.Block, Attempt: r.Attempt,
-	}), nil
+	})
+	v.Checks = append(v.Checks, r.checks(e)...)
+	return v, nil
 }
 
 // after is the state that a decision leads to.

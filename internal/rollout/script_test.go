@@ -41,11 +41,11 @@ func newPlay(t fataler, request api.CreateRollout, seen ...string) *play {
 	if len(errs) > 0 {
 		t.Fatalf("policy: %v", errs)
 	}
-	r, err := rollout.New("rol_test", p)
+	r, err := rollout.New("rol_test", p, rollout.History{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &play{t: t, r: r, epoch: 1, block: rollout.FirstBlock(p, rollout.RuleOf(p, 0), 1, 0), strata: []compare.Stratum{{Epoch: 1}}}
+	return &play{t: t, r: r, epoch: 1, block: rollout.FirstBlock(p, rollout.History{}, rollout.RuleOf(p, 0), 1, 0), strata: []compare.Stratum{{Epoch: 1}}}
 }
 
 // run records one run. success is "1", "0" or "-" for a run that lacks the metric.

@@ -19,6 +19,8 @@ type Tally struct {
 	// Threshold is the histogram bin that a quantile's values are held against; it was
 	// fixed before the block began, and is absent while nothing is known of the baseline.
 	Threshold *stats.Bin `json:"threshold,omitempty"`
+	// History counts the values that the baseline reported before the rollout.
+	History Counts `json:"history,omitzero"`
 }
 
 // Counts are the values of a metric, and the zeros and ones among them.
@@ -39,11 +41,11 @@ func (c *Counts) add(v float64) {
 }
 
 // tallies are the empty ones of the gates that decide.
-func tallies(p api.Policy) []Tally {
+func tallies(p api.Policy, h History) []Tally {
 	out := []Tally{}
 	for _, g := range p.Gates {
 		if g.On != api.OnWarn {
-			out = append(out, Tally{Gate: g})
+			out = append(out, Tally{Gate: g, Threshold: h.threshold(g), History: h.counts(g)})
 		}
 	}
 	return out
@@ -53,7 +55,7 @@ func tallies(p api.Policy) []Tally {
 func emptied(tallies []Tally) []Tally {
 	out := make([]Tally, len(tallies))
 	for i, t := range tallies {
-		out[i] = Tally{Gate: t.Gate, Threshold: t.Threshold}
+		out[i] = Tally{Gate: t.Gate, Threshold: t.Threshold, History: t.History}
 	}
 	return out
 }
@@ -120,8 +122,16 @@ func relieved(g api.Gate, v float64) float64 {
 }
 
 // answered reports whether there are values to compare: of both releases, or of
-// the candidate if they are compared with history.
-func (s stratum) answered() bool { return s.Candidate.N > 0 && (s.historical || s.Baseline.N > 0) }
+// the candidate and of the history that they are compared with.
+func (s stratum) answered() bool { return s.Candidate.N > 0 && s.against().N > 0 }
+
+// against are the baseline's values.
+func (s stratum) against() Counts {
+	if s.historical {
+		return s.History
+	}
+	return s.Baseline
+}
 
 // comparable reports whether the gate can be tested: there are values to
 // compare, those of a rate are 0 and 1, and a quantile has its threshold.
@@ -131,9 +141,10 @@ func (s stratum) comparable() bool {
 
 // boolean reports whether every value of a rate is 0 or 1.
 func (s stratum) boolean() bool {
-	return s.Gate.Statistic != api.StatisticRate ||
-		s.Candidate.Zeros+s.Candidate.Ones == s.Candidate.N && (s.historical || s.Baseline.Zeros+s.Baseline.Ones == s.Baseline.N)
+	return s.Gate.Statistic != api.StatisticRate || s.Candidate.boolean() && s.against().boolean()
 }
+
+func (c Counts) boolean() bool { return c.Zeros+c.Ones == c.N }
 
 // failures are the runs on the harmful side of a gate.
 func (t Tally) failures(c Counts) stats.Proportion {
@@ -144,13 +155,13 @@ func (t Tally) failures(c Counts) stats.Proportion {
 }
 
 // Aim fixes, before a block begins, what its quantiles are held against: the
-// baseline's quantile so far, as a bin of its histogram. baseline is what is
-// known of a metric of the baseline; a gate whose metric it has not reported
-// keeps the threshold that it has.
+// baseline's quantile so far, as a bin of its histogram. With a history it is
+// that of the history, for the whole rollout. baseline is what is known of a
+// metric of the baseline; nothing changes while it has not reported it.
 func (b *Block) Aim(baseline func(metric string) stats.Summary) {
 	for i, t := range b.Tallies {
 		q, ok := t.Gate.Statistic.Quantile()
-		if !ok {
+		if !ok || t.History.N > 0 {
 			continue
 		}
 		if s := baseline(t.Gate.Metric); s.Count() > 0 {
@@ -163,7 +174,7 @@ func (b *Block) Aim(baseline func(metric string) stats.Summary) {
 // Aims reports whether Aim has anything to do.
 func (b Block) Aims() bool {
 	for _, t := range b.Tallies {
-		if t.quantile() {
+		if t.quantile() && t.History.N == 0 {
 			return true
 		}
 	}

@@ -80,9 +80,10 @@ func (s state) of(g api.Gate) (sequential, error) {
 	return counts{t}, nil
 }
 
-// newTest opens the test of a gate.
-func newTest(g api.Gate, plan stats.TestPlan) (sequential, error) {
-	t, err := stats.NewSequentialTest(plan)
+// newTest opens the test of a gate, with its share of the error budget.
+func newTest(g api.Gate, p api.Policy, h History, budget float64) (sequential, error) {
+	past := Tally{Gate: g}.failures(h.counts(g))
+	t, err := stats.NewSequentialTest(stats.TestPlan{Budget: budget, Information: Planned(p), FirstLook: p.FirstLook, History: past})
 	if err != nil {
 		return nil, fmt.Errorf("gate %s: %w", g.ID(), err)
 	}
@@ -95,7 +96,10 @@ type counts struct{ stats.SequentialTest }
 
 func (t counts) look(g api.Gate, s stratum) (sequential, api.Look, bool, error) {
 	b := stats.Block{Stratum: s.epoch, Candidate: s.failures(s.Candidate), Baseline: s.failures(s.Baseline)}
-	margin := marginOf(g, s.Tally)
+	if s.historical {
+		b = stats.Block{Design: stats.Historical, Candidate: b.Candidate} // one stratum: the history is shared
+	}
+	margin := marginOf(g, s.against())
 	next, look, err := t.Look(b, margin)
 	if err != nil {
 		return t, api.Look{}, false, err
@@ -134,9 +138,9 @@ func couldCross(before stats.SequentialTest, b stats.Block, m stats.Margin) bool
 
 // marginOf turns a gate's margin into that of the exact test. A relative
 // margin on a failure rate is an odds ratio, which is exact and slightly
-// strict; one on a success rate is a share of the block's successes. That of a
+// strict; one on a success rate is a share of the baseline's successes. That of a
 // quantile was taken off the candidate's values.
-func marginOf(g api.Gate, t Tally) stats.Margin {
+func marginOf(g api.Gate, baseline Counts) stats.Margin {
 	switch {
 	case g.Margin.Value == 0 || g.Statistic != api.StatisticRate:
 		return stats.Margin{}
@@ -145,12 +149,12 @@ func marginOf(g api.Gate, t Tally) stats.Margin {
 	case g.Better == api.BetterLower:
 		return stats.Margin{OddsRatio: 1 + g.Margin.Value}
 	}
-	return stats.Margin{Absolute: min(g.Margin.Value*stats.Proportion{X: t.Baseline.Ones, N: t.Baseline.N}.Value(), 0.999)}
+	return stats.Margin{Absolute: min(g.Margin.Value*stats.Proportion{X: baseline.Ones, N: baseline.N}.Value(), 0.999)}
 }
 
 func entry(l stats.Look) api.Look {
 	e := api.Look{
-		Number: l.Number, Stratum: l.Stratum,
+		Number: l.Number, Stratum: l.Stratum, Historical: l.Design == stats.Historical,
 		Candidate: api.Failures{Runs: l.Candidate.N, Failures: l.Candidate.X}, Baseline: api.Failures{Runs: l.Baseline.N, Failures: l.Baseline.X},
 		Information: l.Information, Allowed: l.Allowed, Used: l.Used, Score: l.Score, Tested: l.Tested, Regressed: l.Tested && l.Regressed,
 	}

@@ -407,3 +407,14 @@ func (t SequentialTest) information() float64 {
 // Reachable reports whether at some look so far an outcome could have reached
 // the boundary. Until then the test can neither accuse nor clear anybody.
 func (t SequentialTest) Reachable() bool { return t.reachable }
+
+// Strata returns the counts of failures of each stratum, in the order of their
+// numbers. The baseline of candidate runs that were compared with the finished
+// baseline is that baseline.
+func (t SequentialTest) Strata() []Stratum {
+	out := make([]Stratum, len(t.strata))
+	for i, s := range t.strata {
+		out[i] = Stratum{Candidate: s.candidate, Baseline: s.baseline}
+	}
+	return out
+}

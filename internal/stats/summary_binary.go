@@ -2,8 +2,10 @@ package stats
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 )
 
@@ -163,4 +165,22 @@ func readTable[V tally[V]](r *reader, limit int64, value func(*reader) V) table[
 		return table[V]{}
 	}
 	return tableOf(cells)
+}
+
+// MarshalText returns the binary form in base 64, so that a summary can stand in a JSON document.
+func (s Summary) MarshalText() ([]byte, error) {
+	data, err := s.MarshalBinary()
+	if err != nil {
+		return nil, err
+	}
+	return base64.StdEncoding.AppendEncode(nil, data), nil
+}
+
+// UnmarshalText reads what MarshalText wrote, as strictly as UnmarshalBinary.
+func (s *Summary) UnmarshalText(text []byte) error {
+	data, err := base64.StdEncoding.Strict().AppendDecode(nil, text)
+	if err != nil {
+		return fmt.Errorf("stats: malformed summary: %w", err)
+	}
+	return s.UnmarshalBinary(data)
 }
