@@ -2,6 +2,8 @@ package stats_test
 
 import (
 	"math"
+	"math/bits"
+	"slices"
 	"testing"
 
 	"github.com/cobound/prova/internal/stats"
@@ -28,6 +30,10 @@ func moments(values []float64) (mean, variance float64) {
 	return mean, variance
 }
 
+func percentile(resamples, maxUnits int) stats.Resampling {
+	return stats.Resampling{Confidence: 0.95, Seed: 1, Resamples: resamples, MaxUnits: maxUnits}
+}
+
 // The interval is as wide as the theory says: replicates that repeated each
 // other's draws would make it several times too narrow.
 func TestBootstrapWidth(t *testing.T) {
@@ -35,14 +41,17 @@ func TestBootstrapWidth(t *testing.T) {
 	cm, cv := moments(c)
 	bm, bv := moments(b)
 	stratum := stats.UnitStratum{Candidate: singles(t, c), Baseline: singles(t, b)}
-	got := stats.BootstrapMean([]stats.UnitStratum{stratum}, 0.95, 1, 4000)
-	near(t, "estimate", got.Estimate, cm-bm, 1e-9)
+	got := stats.BootstrapMeans([]stats.UnitStratum{stratum}, percentile(4000, 0))
+	near(t, "estimate", got.Difference.Estimate, cm-bm, 1e-9)
 	width := 2 * 1.959964 * math.Sqrt(cv/400+bv/900)
-	near(t, "width", (got.Hi-got.Lo)/width, 1, 0.06)
-
-	one := stats.BootstrapMeanOne(singles(t, c), 0.95, 1, 4000)
-	near(t, "width of one", (one.Hi-one.Lo)/(2*1.959964*math.Sqrt(cv/400)), 1, 0.06)
-	near(t, "middle of one", (one.Hi+one.Lo)/2, cm, 0.1*(one.Hi-one.Lo))
+	near(t, "width", (got.Difference.Hi-got.Difference.Lo)/width, 1, 0.06)
+	for _, one := range []struct {
+		got            stats.Interval
+		mean, variance float64
+	}{{got.Candidate, cm, cv / 400}, {got.Baseline, bm, bv / 900}, {stats.BootstrapMeanOne(singles(t, c), 0.95, 1, 4000), cm, cv / 400}} {
+		near(t, "width of one", (one.got.Hi-one.got.Lo)/(2*1.959964*math.Sqrt(one.variance)), 1, 0.06)
+		near(t, "middle of one", (one.got.Hi+one.got.Lo)/2, one.mean, 0.1*(one.got.Hi-one.got.Lo))
+	}
 
 	// Two halves of the same data as two strata, and ten runs to each unit.
 	halves := []stats.UnitStratum{
@@ -66,8 +75,165 @@ func TestBootstrapWidth(t *testing.T) {
 		return list
 	}
 	clustered := stats.BootstrapMean([]stats.UnitStratum{{Candidate: repeated(c), Baseline: repeated(b)}}, 0.95, 1, 4000)
-	near(t, "lo of repeated units", clustered.Lo, got.Lo, 1e-9)
-	near(t, "hi of repeated units", clustered.Hi, got.Hi, 1e-9)
+	near(t, "lo of repeated units", clustered.Lo, got.Difference.Lo, 1e-9)
+	near(t, "hi of repeated units", clustered.Hi, got.Difference.Hi, 1e-9)
+}
+
+// Bounding the work keeps the width: strata of many units are joined to
+// groups, and where strata are many, fewer groups are drawn than there are.
+func TestBootstrapMaxUnits(t *testing.T) {
+	for _, c := range []struct {
+		name                    string
+		strata, units, maxUnits int
+	}{
+		{"one large stratum", 1, 20_000, 1024},
+		{"four", 4, 5000, 1024},
+		{"a hundred of 64 groups, 10 drawn", 100, 300, 1024},
+		{"a hundred small ones", 100, 30, 1024},
+		{"more strata than units that may be drawn", 40, 50, 4},
+	} {
+		var strata []stats.UnitStratum
+		var candidates, baselines []float64
+		estimate, variance := 0.0, 0.0
+		pooled := 0.0
+		for i := range c.strata {
+			// The means drift from stratum to stratum: that is no part of the width.
+			x, y := lognormal(stats.Seed(2*i+1), c.units, 0.6), lognormal(stats.Seed(2*i+2), 2*c.units, 0.6)
+			for j := range x {
+				x[j] += float64(100 * i)
+			}
+			for j := range y {
+				y[j] += float64(100 * i)
+			}
+			strata = append(strata, stats.UnitStratum{Candidate: singles(t, x), Baseline: singles(t, y)})
+			xm, xv := moments(x)
+			ym, yv := moments(y)
+			k := float64(c.strata)
+			estimate += (xm - ym) / k
+			variance += (xv/float64(c.units) + yv/float64(2*c.units)) / (k * k)
+			pooled += xv / float64(c.units) / (k * k)
+			candidates, baselines = append(candidates, x...), append(baselines, y...)
+		}
+		got := stats.BootstrapMeans(strata, percentile(10_000, c.maxUnits))
+		near(t, c.name+": estimate", got.Difference.Estimate, estimate, 1e-8)
+		// The variance of a thousand groups is known to 4.5 %, the width to 2.3 %.
+		near(t, c.name+": width", (got.Difference.Hi-got.Difference.Lo)/(2*1.959964*math.Sqrt(variance)), 1, 0.075)
+		near(t, c.name+": width of candidate", (got.Candidate.Hi-got.Candidate.Lo)/(2*1.959964*math.Sqrt(pooled)), 1, 0.09)
+		mean, _ := moments(candidates)
+		near(t, c.name+": middle of candidate", (got.Candidate.Hi+got.Candidate.Lo)/2, mean, 0.1*(got.Candidate.Hi-got.Candidate.Lo))
+		mean, _ = moments(baselines)
+		near(t, c.name+": middle of baseline", (got.Baseline.Hi+got.Baseline.Lo)/2, mean, 0.1*(got.Baseline.Hi-got.Baseline.Lo))
+	}
+}
+
+// Lists that fit are left as they are, and longer ones share what is left of
+// the bound; at least 64 groups are made, of neighbours.
+func TestBootstrapGroups(t *testing.T) {
+	small, large, other := singles(t, lognormal(1, 30, 1)), singles(t, lognormal(2, 1500, 1)), singles(t, lognormal(3, 90, 1))
+	joined := func(list []stats.Unit, groups int) []stats.Unit {
+		out := make([]stats.Unit, groups)
+		for g := range out {
+			for _, u := range list[g*len(list)/groups : (g+1)*len(list)/groups] {
+				out[g].Count += u.Count
+				out[g].Sum = out[g].Sum.Add(u.Sum)
+			}
+		}
+		return out
+	}
+	strata := []stats.UnitStratum{{Candidate: small, Baseline: other}, {Candidate: large, Baseline: small}}
+	got := stats.BootstrapMeans(strata, percentile(300, 200))
+	want := stats.BootstrapMeans([]stats.UnitStratum{{Candidate: small, Baseline: other}, {Candidate: joined(large, 170), Baseline: small}}, percentile(300, 0))
+	if got != want {
+		t.Errorf("%v, with groups made by hand %v", got, want)
+	}
+	fits := stats.BootstrapMeans(strata, percentile(300, 1530))
+	if all := stats.BootstrapMeans(strata, percentile(300, 0)); fits != all {
+		t.Errorf("%v, unbounded %v", fits, all)
+	}
+}
+
+// The mean that is shown of a cohort is that of all its runs, also of strata in
+// which the other cohort has none.
+func TestBootstrapPooledMean(t *testing.T) {
+	one, _ := stats.FixedOf(1)
+	strata := []stats.UnitStratum{
+		{Candidate: []stats.Unit{{Count: 3}}, Baseline: []stats.Unit{{Count: 1, Sum: one}}},
+		{Candidate: []stats.Unit{{Count: 1, Sum: one}}},
+	}
+	got := stats.BootstrapMeans(strata, percentile(10, 0))
+	if got != (stats.Means{
+		Candidate: stats.Interval{Lo: 0.25, Hi: 0.25}, Baseline: stats.Interval{Lo: 1, Hi: 1},
+		Difference: stats.Difference{Estimate: -1, Lo: -1, Hi: -1},
+	}) {
+		t.Errorf("%v", got)
+	}
+}
+
+// drawn is the specification of the draws, word for word and slowly.
+func drawn(source *stats.Source, values []float64) float64 {
+	n := len(values)
+	each := 4
+	if n > 1<<12 {
+		each = 2
+	}
+	if n > 1<<24 {
+		each = 1
+	}
+	partial := make([]float64, 4)
+	var z uint64
+	for i := range n {
+		if i%each == 0 {
+			z = source.Uint64()
+		}
+		var index uint64
+		index, z = bits.Mul64(z, uint64(n))
+		if n <= 1<<12 {
+			partial[i%4] += values[index]
+		} else {
+			partial[0] += values[index]
+		}
+	}
+	return (partial[0] + partial[1]) + (partial[2] + partial[3])
+}
+
+func TestBootstrapDraws(t *testing.T) {
+	for _, n := range [][4]int{{1, 2, 3, 4}, {5, 1024, 33, 4096}, {7, 6, 1001, 4097}} {
+		var values [4][]float64
+		for i := range values {
+			values[i] = lognormal(stats.Seed(i), n[i], 0.9)
+		}
+		strata := []stats.UnitStratum{
+			{Candidate: singles(t, values[0]), Baseline: singles(t, values[1])},
+			{Candidate: singles(t, values[2]), Baseline: singles(t, values[3])},
+		}
+		const resamples = 101
+		weights := [2]float64{float64(n[0]*n[1]) / float64(n[0]+n[1]), float64(n[2]*n[3]) / float64(n[2]+n[3])}
+		var c, b, d []float64
+		for r := range resamples {
+			source := stats.NewSource(77, uint64(r))
+			var sums [4]float64
+			for i := range sums {
+				sums[i] = drawn(&source, values[i])
+			}
+			c = append(c, (sums[0]+sums[2])/float64(n[0]+n[2]))
+			b = append(b, (sums[1]+sums[3])/float64(n[1]+n[3]))
+			first := sums[0]/float64(n[0]) - sums[1]/float64(n[1])
+			second := sums[2]/float64(n[2]) - sums[3]/float64(n[3])
+			d = append(d, (weights[0]*first+weights[1]*second)/(weights[0]+weights[1]))
+		}
+		limits := func(replicates []float64) stats.Interval {
+			slices.Sort(replicates)
+			return stats.Interval{Lo: stats.QuantileType7(replicates, 0.05), Hi: stats.QuantileType7(replicates, 0.95)}
+		}
+		got := stats.BootstrapMeans(strata, stats.Resampling{Confidence: 0.9, Seed: 77, Resamples: resamples})
+		for what, pair := range map[string][2]stats.Interval{
+			"candidate": {got.Candidate, limits(c)}, "baseline": {got.Baseline, limits(b)},
+			"difference": {{Lo: got.Difference.Lo, Hi: got.Difference.Hi}, limits(d)},
+		} {
+			near(t, what, pair[0].Lo, pair[1].Lo, 1e-10)
+			near(t, what, pair[0].Hi, pair[1].Hi, 1e-10)
+		}
+	}
 }
 
 // Units of unequal size are drawn as wholes: the mean is a ratio.

@@ -103,4 +103,16 @@ func goldenSamples(t *testing.T, d digest) {
 	d.difference(stats.BootstrapMean(strata, 0.95, stats.SeedOf("golden"), 500))
 	one := stats.BootstrapMeanOne(summary.Units(), 0.99, stats.SeedOf("golden"), 500)
 	d.floats(one.Lo, one.Hi)
+	for _, how := range []stats.Resampling{
+		{Confidence: 0.95, Seed: 1, Resamples: 300},
+		{Confidence: 0.9, Seed: 2, Resamples: 300, MaxUnits: 100},
+		{Confidence: 0.9, Seed: 3, Resamples: 300, MaxUnits: 1000, Method: stats.BCa},
+	} {
+		m := stats.BootstrapMeans(strata, how)
+		d.difference(m.Difference)
+		d.floats(m.Candidate.Lo, m.Candidate.Hi, m.Baseline.Lo, m.Baseline.Hi)
+	}
+	for i := -400; i <= 90; i++ {
+		d.floats(stats.NormalCDF(float64(i) / 10.3))
+	}
 }

@@ -65,12 +65,13 @@ func (t table[V]) cells() []cell[V] {
 	return all
 }
 
-// tableOf returns a table of cells in ascending order of distinct keys.
+// tableOf returns a table of cells in ascending order of distinct keys. It keeps
+// the slice, in parts that cannot grow into one another.
 func tableOf[V tally[V]](cells []cell[V]) table[V] {
-	t := table[V]{size: len(cells)}
+	t := table[V]{size: len(cells), chunks: make([][]cell[V], 0, (len(cells)+chunkLimit-1)/chunkLimit)}
 	for len(cells) > 0 {
 		n := min(len(cells), chunkLimit)
-		t.chunks = append(t.chunks, append([]cell[V](nil), cells[:n]...))
+		t.chunks = append(t.chunks, cells[:n:n])
 		cells = cells[n:]
 	}
 	return t
