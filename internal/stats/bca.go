@@ -6,44 +6,45 @@ import "math"
 // sixth of the skewness of its influence values.
 type acceleration struct{ candidate, baseline, difference float64 }
 
-// acceleration returns a = sum u^3 / (6 (sum u^2)^(3/2)) over all units of all
+// accelerationOf returns a = sum u^3 / (6 (sum u^2)^(3/2)) over all units of all
 // samples, where u is a unit's influence on the statistic over the size of its
 // sample. For two samples of single runs these are (x - mean)/n of the one and
 // -(x - mean)/n of the other.
 //
 // Source: Efron 1987; for several samples Davison & Hinkley 1997, 5.3.
-func (p arms) acceleration() acceleration {
-	var candidates, baselines, differences influences
-	for i := range p.list {
-		s := &p.list[i]
-		candidates.add(&s.candidate, 1)
-		baselines.add(&s.baseline, 1)
-		if s.weight > 0 {
-			differences.add(&s.candidate, s.weight/s.candidate.total.count)
-			differences.add(&s.baseline, -s.weight/s.baseline.total.count)
+func accelerationOf(candidate, baseline *cohort) acceleration {
+	var c, b, d influences
+	candidate.each(func(u cell64) {
+		c.add(u.count)
+		d.add(u.sum)
+	})
+	baseline.each(func(u cell64) {
+		b.add(u.count)
+		d.add(-u.sum)
+	})
+	return acceleration{candidate: c.skew(), baseline: b.skew(), difference: d.skew()}
+}
+
+// each calls back with the influences of all units, or groups of units.
+func (c *cohort) each(influence func(cell64)) {
+	for _, group := range c.groups.cells {
+		influence(group)
+	}
+	for k := range c.arms {
+		for i := range c.arms[k].size() {
+			if len(c.groups.cells) == 0 {
+				influence(c.arms[k].influence(i))
+			}
 		}
 	}
-	return acceleration{candidates.skew(), baselines.skew(), differences.skew()}
 }
 
 // influences are sums of powers of influence values.
 type influences struct{ square, cube float64 }
 
-// add adds the influences of an arm's units on its total, times a factor that
-// brings those of all arms to one scale.
-func (p *influences) add(a *arm, factor float64) {
-	mean := a.mean()
-	for i := range a.units() {
-		c := cell64{count: 1}
-		if a.values != nil {
-			c.sum = a.values[i]
-		} else {
-			c = a.cells[i]
-		}
-		u := float64(factor * (c.sum - float64(mean*c.count)))
-		p.square += float64(u * u)
-		p.cube += float64(float64(u*u) * u)
-	}
+func (p *influences) add(u float64) {
+	p.square += float64(u * u)
+	p.cube += float64(float64(u*u) * u)
 }
 
 func (p influences) skew() float64 {

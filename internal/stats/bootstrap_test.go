@@ -79,8 +79,7 @@ func TestBootstrapWidth(t *testing.T) {
 	near(t, "hi of repeated units", clustered.Hi, got.Difference.Hi, 1e-9)
 }
 
-// Bounding the work keeps the width: strata of many units are joined to
-// groups, and where strata are many, fewer groups are drawn than there are.
+// Bounding the work keeps the width, however many units and strata are bounded.
 func TestBootstrapMaxUnits(t *testing.T) {
 	for _, c := range []struct {
 		name                    string
@@ -88,9 +87,9 @@ func TestBootstrapMaxUnits(t *testing.T) {
 	}{
 		{"one large stratum", 1, 20_000, 1024},
 		{"four", 4, 5000, 1024},
-		{"a hundred of 64 groups, 10 drawn", 100, 300, 1024},
+		{"a hundred", 100, 300, 1024},
 		{"a hundred small ones", 100, 30, 1024},
-		{"more strata than units that may be drawn", 40, 50, 4},
+		{"more strata than units that may be drawn", 200, 20, 150},
 	} {
 		var strata []stats.UnitStratum
 		var candidates, baselines []float64
@@ -126,30 +125,65 @@ func TestBootstrapMaxUnits(t *testing.T) {
 	}
 }
 
-// Lists that fit are left as they are, and longer ones share what is left of
-// the bound; at least 64 groups are made, of neighbours.
-func TestBootstrapGroups(t *testing.T) {
-	small, large, other := singles(t, lognormal(1, 30, 1)), singles(t, lognormal(2, 1500, 1)), singles(t, lognormal(3, 90, 1))
-	joined := func(list []stats.Unit, groups int) []stats.Unit {
-		out := make([]stats.Unit, groups)
-		for g := range out {
-			for _, u := range list[g*len(list)/groups : (g+1)*len(list)/groups] {
-				out[g].Count += u.Count
-				out[g].Sum = out[g].Sum.Add(u.Sum)
-			}
+// What is drawn where the work is bounded, by hand: influences, dealt to groups.
+func TestBootstrapInfluences(t *testing.T) {
+	const limit, resamples = 100, 99
+	values := [][]float64{lognormal(1, 30, 1), lognormal(2, 80, 1)}
+	other := lognormal(3, 40, 1)
+	weights := []float64{30 * 40.0 / 70, 80 * 40.0 / 120}
+	part, mean := make([]float64, limit), make([]float64, limit)
+	var means [2]float64
+	next := 0
+	for k, list := range values {
+		means[k], _ = moments(list)
+		for _, v := range list {
+			u := (v - means[k]) / float64(len(list))
+			part[next%limit] += u * weights[k] / (weights[0] + weights[1])
+			mean[next%limit] += u * float64(len(list)) / 110
+			next++
 		}
-		return out
 	}
-	strata := []stats.UnitStratum{{Candidate: small, Baseline: other}, {Candidate: large, Baseline: small}}
-	got := stats.BootstrapMeans(strata, percentile(300, 200))
-	want := stats.BootstrapMeans([]stats.UnitStratum{{Candidate: small, Baseline: other}, {Candidate: joined(large, 170), Baseline: small}}, percentile(300, 0))
-	if got != want {
-		t.Errorf("%v, with groups made by hand %v", got, want)
+	var c, d []float64
+	for r := range resamples {
+		source := stats.NewSource(1, uint64(r))
+		again := source // the same draws for both
+		c = append(c, (30*means[0]+80*means[1])/110+drawn(&again, mean))
+		shift := drawn(&source, part)
+		first, second := drawn(&source, other)/40, drawn(&source, other)/40
+		estimate := (weights[0]*(means[0]-first) + weights[1]*(means[1]-second)) / (weights[0] + weights[1])
+		d = append(d, estimate+shift)
 	}
-	fits := stats.BootstrapMeans(strata, percentile(300, 1530))
-	if all := stats.BootstrapMeans(strata, percentile(300, 0)); fits != all {
+	slices.Sort(c)
+	slices.Sort(d)
+	strata := []stats.UnitStratum{
+		{Candidate: singles(t, values[0]), Baseline: singles(t, other)},
+		{Candidate: singles(t, values[1]), Baseline: singles(t, other)},
+	}
+	got := stats.BootstrapMeans(strata, percentile(resamples, limit))
+	near(t, "candidate lo", got.Candidate.Lo, stats.QuantileType7(c, 0.025), 1e-9)
+	near(t, "candidate hi", got.Candidate.Hi, stats.QuantileType7(c, 0.975), 1e-9)
+	near(t, "difference hi", got.Difference.Hi, stats.QuantileType7(d, 0.975), 1e-9)
+
+	fits := stats.BootstrapMeans(strata, percentile(resamples, 110))
+	if all := stats.BootstrapMeans(strata, percentile(resamples, 0)); fits != all {
 		t.Errorf("%v, unbounded %v", fits, all)
 	}
+}
+
+// One stratum of single runs is linear: influences of each give the same
+// replicates as the units themselves.
+func TestBootstrapLinear(t *testing.T) {
+	values := lognormal(5, 700, 1.2)
+	strata := []stats.UnitStratum{{Candidate: singles(t, values), Baseline: singles(t, lognormal(6, 300, 1))}}
+	want := stats.BootstrapMeans(strata, percentile(2000, 0))
+	for range 16 { // empty strata do not count, one-run strata do
+		strata = append(strata, stats.UnitStratum{Candidate: singles(t, values[:1])}, stats.UnitStratum{})
+	}
+	got := stats.BootstrapMeans(strata, percentile(2000, 5000))
+	width := want.Difference.Hi - want.Difference.Lo
+	near(t, "lo", got.Difference.Lo, want.Difference.Lo, 0.1*width)
+	near(t, "hi", got.Difference.Hi, want.Difference.Hi, 0.1*width)
+	near(t, "estimate", got.Difference.Estimate, want.Difference.Estimate, 1e-9)
 }
 
 // The mean that is shown of a cohort is that of all its runs, also of strata in
@@ -212,7 +246,7 @@ func TestBootstrapDraws(t *testing.T) {
 		for r := range resamples {
 			source := stats.NewSource(77, uint64(r))
 			var sums [4]float64
-			for i := range sums {
+			for _, i := range []int{0, 2, 1, 3} {
 				sums[i] = drawn(&source, values[i])
 			}
 			c = append(c, (sums[0]+sums[2])/float64(n[0]+n[2]))
