@@ -16,9 +16,9 @@ type population struct {
 }
 
 const (
-	// historyLimit is the number of values up to which a replicate draws its
+	// historyDraws is the number of values up to which a replicate draws its
 	// history value by value; beyond it the sums are as good as normal.
-	historyLimit = 10_000
+	historyDraws = 10_000
 	guideSize    = 2048
 )
 
@@ -150,7 +150,7 @@ func (t *PermutationTest) drawHistories() {
 			continue
 		}
 		from := NewSource(seed, uint64(i))
-		if t.past.baselines > historyLimit {
+		if t.past.baselines > historyDraws {
 			t.paths.b1[i], t.paths.b2[i] = normal.draw(&from)
 		} else {
 			t.paths.b1[i], t.paths.b2[i] = t.history.draw(t.past.baselines, &from)

@@ -2,10 +2,8 @@ package stats
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"math"
 )
 
@@ -168,19 +166,7 @@ func readTable[V tally[V]](r *reader, limit int64, value func(*reader) V) table[
 }
 
 // MarshalText returns the binary form in base 64, so that a summary can stand in a JSON document.
-func (s Summary) MarshalText() ([]byte, error) {
-	data, err := s.MarshalBinary()
-	if err != nil {
-		return nil, err
-	}
-	return base64.StdEncoding.AppendEncode(nil, data), nil
-}
+func (s Summary) MarshalText() ([]byte, error) { return marshalText(s) }
 
 // UnmarshalText reads what MarshalText wrote, as strictly as UnmarshalBinary.
-func (s *Summary) UnmarshalText(text []byte) error {
-	data, err := base64.StdEncoding.Strict().AppendDecode(nil, text)
-	if err != nil {
-		return fmt.Errorf("stats: malformed summary: %w", err)
-	}
-	return s.UnmarshalBinary(data)
-}
+func (s *Summary) UnmarshalText(text []byte) error { return unmarshalText(text, s) }
