@@ -148,6 +148,13 @@ type Gate struct {
 // PairProbe is the value of Gate.Pair for pairs by probe_id.
 const PairProbe = "probe"
 
+// How a comparison on demand pairs the gates that do not say: by probe if four
+// fifths of both releases' runs have a partner, by probe, or not at all.
+const (
+	PairAuto = "auto"
+	PairNone = "none"
+)
+
 // ParseGate reads METRIC[:STATISTIC][:better=…][:margin=…][:pair=probe][:on=…].
 // What a known metric leaves out is filled in; an unknown metric must say
 // which way is better and defaults to the mean.
@@ -220,6 +227,9 @@ func (g Gate) check() error {
 	}
 	if g.Pair != "" && g.Pair != PairProbe {
 		return fmt.Errorf("gate %q: pair=%s: want probe", g.Metric, g.Pair)
+	}
+	if _, quantile := g.Statistic.Quantile(); quantile && g.Pair != "" {
+		return fmt.Errorf("gate %q: pair=%s: a quantile cannot be paired, because a quantile of differences is not the difference of the quantiles; pair the mean, or leave out pair=%s", g.Metric, g.Pair, g.Pair)
 	}
 	if g.Statistic == StatisticRate && !g.Margin.Relative && g.Margin.Value > mostRateMargin {
 		return fmt.Errorf("gate %q: margin %s: a margin on a rate is a share of at most %v, such as 0.02", g.Metric, g.Margin, mostRateMargin)

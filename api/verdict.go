@@ -50,6 +50,8 @@ type GateResult struct {
 	Candidate CohortFigure `json:"candidate"`
 	// Difference is candidate minus baseline with the interval that decides; null before there is one.
 	Difference *Difference `json:"difference"`
+	// Pairs counts the pairs of a gate on pairs; absent for others.
+	Pairs *Pairs `json:"pairs,omitempty"`
 	// OneLook is the ordinary interval at the policy's confidence, shown beside the one that decides.
 	OneLook *Difference `json:"one_look,omitempty"`
 	// Ledger is the state of the gate's error budget; absent where no budget is kept.
@@ -69,6 +71,7 @@ type gateFigures struct {
 	Baseline   CohortFigure `json:"baseline"`
 	Candidate  CohortFigure `json:"candidate"`
 	Difference *Difference  `json:"difference"`
+	Pairs      *Pairs       `json:"pairs,omitempty"`
 	OneLook    *Difference  `json:"one_look,omitempty"`
 	Ledger     *GateLedger  `json:"ledger,omitempty"`
 	Verdict    Outcome      `json:"verdict"`
@@ -81,7 +84,7 @@ func (g GateResult) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		gateMembers
 		gateFigures
-	}{gateMembers(g.Gate), gateFigures{g.Null, g.Baseline, g.Candidate, g.Difference, g.OneLook, g.Ledger, g.Verdict, g.Hides, g.Reason}})
+	}{gateMembers(g.Gate), gateFigures{g.Null, g.Baseline, g.Candidate, g.Difference, g.Pairs, g.OneLook, g.Ledger, g.Verdict, g.Hides, g.Reason}})
 }
 
 // UnmarshalJSON reads what MarshalJSON writes. Without it the method of the
@@ -95,13 +98,32 @@ func (g *GateResult) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	f := m.gateFigures
-	*g = GateResult{Gate(m.gateMembers), f.Null, f.Baseline, f.Candidate, f.Difference, f.OneLook, f.Ledger, f.Verdict, f.Hides, f.Reason}
+	*g = GateResult{Gate(m.gateMembers), f.Null, f.Baseline, f.Candidate, f.Difference, f.Pairs, f.OneLook, f.Ledger, f.Verdict, f.Hides, f.Reason}
 	return nil
 }
 
+// Pairs counts the probes that both releases ran. The table is there where
+// every pair is two values of 0 or 1.
+type Pairs struct {
+	N int64 `json:"n"`
+	*PairTable
+	// UnpairedCandidate and UnpairedBaseline count the runs with the metric that have no partner.
+	UnpairedCandidate int64 `json:"unpaired_candidate"`
+	UnpairedBaseline  int64 `json:"unpaired_baseline"`
+}
+
+// PairTable counts pairs by which of the two values is 1.
+type PairTable struct {
+	Both          int64 `json:"both"`
+	CandidateOnly int64 `json:"candidate_only"`
+	BaselineOnly  int64 `json:"baseline_only"`
+	Neither       int64 `json:"neither"`
+}
+
 // CohortFigure is the statistic of one cohort. N counts the runs that carry
-// the metric, Missing those that do not. Value and the limits of its interval
-// are null where there is no run.
+// the metric, or the pairs of a gate on pairs; Missing counts the runs that do
+// not carry it. Value and the limits of its interval are null where there is no
+// run.
 type CohortFigure struct {
 	N       int64    `json:"n"`
 	Missing int64    `json:"missing"`
@@ -143,11 +165,11 @@ type PairwiseResult struct {
 	Reason   Reason  `json:"reason"`
 }
 
-// The statuses of a check.
+// The states of a check.
 const (
-	StatusOK   = "ok"
-	StatusWarn = "warn"
-	StatusHold = "hold"
+	CheckOK   = "ok"
+	CheckWarn = "warn"
+	CheckHold = "hold"
 )
 
 // Check is a condition watched beside the gates. Status is ok, warn or hold.

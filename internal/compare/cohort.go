@@ -26,6 +26,8 @@ type Metric struct {
 type Stratum struct {
 	Epoch               int64
 	Candidate, Baseline Cohort
+	// Pairs are the runs of both cohorts paired by probe, by metric, for the gates that ask for it.
+	Pairs map[string]Pairs
 }
 
 // Add folds one run in. unit identifies what was sampled independently: a

@@ -47,8 +47,13 @@ type Tested struct {
 	Ledger                   api.GateLedger
 }
 
-// NullSameRate is the hypothesis of the exact test: both releases fail at the same rate within each block.
-const NullSameRate = "same_rate"
+// The null hypotheses.
+const (
+	// NullSameRate: both releases fail at the same rate within each block; of pairs, on the probes that both ran.
+	NullSameRate = "same_rate"
+	// NullSameDistribution: both releases have the same distribution; of pairs, for each probe.
+	NullSameDistribution = "same_distribution"
+)
 
 // Releases compares the candidate with the baseline on every gate.
 func Releases(q Question) api.Verdict {
@@ -108,6 +113,10 @@ type figures struct {
 	boolean bool
 	// missing is set if the candidate lacks the metric more often than the baseline.
 	missing *api.Difference
+	// reports counts the runs of each cohort that carry the metric, paired or not.
+	reports [2]int64
+	// pairs are those of a gate on pairs.
+	pairs Pairs
 }
 
 func (q Question) gate(g api.Gate, t *Tested) api.GateResult {
@@ -117,6 +126,12 @@ func (q Question) gate(g api.Gate, t *Tested) api.GateResult {
 		r.Difference = f.oneLook
 	} else {
 		r.Null, r.OneLook, r.Difference, r.Ledger = NullSameRate, f.oneLook, t.Difference, &t.Ledger
+	}
+	if g.Pair != "" {
+		r.Pairs, r.Null = pairFigure(f.pairs), NullSameDistribution
+		if g.Statistic == api.StatisticRate {
+			r.Null = NullSameRate
+		}
 	}
 	// The interval of the exact test ends at the totals, so with few failures it would hide harm: the ordinary one does not.
 	if r.Hides = hides(g, f.oneLook); r.Hides == nil {
@@ -138,9 +153,9 @@ func (q Question) gate(g api.Gate, t *Tested) api.GateResult {
 // undecided settles everything but a regression of the sequential test.
 func (q Question) undecided(g api.Gate, f figures, t *Tested) (api.Outcome, api.Reason) {
 	switch {
-	case f.candidate.N == 0 && f.candidate.Missing > 0:
+	case f.reports[CandidateSide] == 0 && f.candidate.Missing > 0:
 		return api.Insufficient, missingReason(g, "candidate", f.candidate.Missing)
-	case f.baseline.N == 0 && f.baseline.Missing > 0:
+	case f.reports[BaselineSide] == 0 && f.baseline.Missing > 0:
 		return api.Insufficient, missingReason(g, "baseline", f.baseline.Missing)
 	}
 	outcome, why := q.decided(g, f, t)
@@ -165,6 +180,15 @@ func missingReason(g api.Gate, cohort string, runs int64) api.Reason {
 		"no run of the "+cohort+" reports "+g.Metric+": report it, or gate another metric")
 }
 
+func fewPairsReason(g api.Gate, p Pairs, need int64) api.Reason {
+	params := map[string]any{"metric": g.Metric, "have": p.Count(), "need": need, "unpaired_candidate": p.UnpairedCandidate, "unpaired_baseline": p.UnpairedBaseline}
+	if p.Count() == 0 {
+		return reason(ReasonNoPairs, params, "no probe has runs of both releases with "+g.Metric+
+			": replay the same inputs against both and report probe_id, or compare without pairs")
+	}
+	return reason(ReasonTooFewPairs, params, count(p.Count())+" of "+count(need)+" probes have runs of both releases with "+g.Metric)
+}
+
 func sequential(g api.Gate, f figures, t *Tested) (api.Outcome, api.Reason) {
 	switch {
 	case !t.Tested:
@@ -179,6 +203,9 @@ func sequential(g api.Gate, f figures, t *Tested) (api.Outcome, api.Reason) {
 
 // oneLook decides by the ordinary interval.
 func (q Question) oneLook(g api.Gate, f figures) (api.Outcome, api.Reason) {
+	if g.Pair != "" && f.pairs.Count() < max(q.MinRuns, 1) {
+		return api.Insufficient, fewPairsReason(g, f.pairs, q.MinRuns)
+	}
 	for _, c := range []struct {
 		name string
 		n    int64
@@ -194,7 +221,7 @@ func (q Question) oneLook(g api.Gate, f figures) (api.Outcome, api.Reason) {
 			"no stratum has runs of both releases with "+g.Metric+", or its arithmetic is not finite")
 	case excludes(g, *f.oneLook, f.margin):
 		return api.Regressed, regressedReason(g, f, f.oneLook)
-	case g.Statistic == api.StatisticRate && !q.couldRegress(g, f.margin):
+	case g.Statistic == api.StatisticRate && !q.couldRegress(g, f):
 		return api.Insufficient, reason(ReasonCannotRegress, map[string]any{"metric": g.Metric},
 			"even a candidate that always failed would not be called regressed against this baseline")
 	}
@@ -202,7 +229,10 @@ func (q Question) oneLook(g api.Gate, f figures) (api.Outcome, api.Reason) {
 }
 
 // couldRegress asks whether the worst possible candidate of the same size would have been called regressed.
-func (q Question) couldRegress(g api.Gate, margin float64) bool {
+func (q Question) couldRegress(g api.Gate, f figures) bool {
+	if g.Pair != "" {
+		return q.couldRegressPaired(g, f)
+	}
 	strata := rateStrata(g, q.Strata)
 	for i := range strata {
 		strata[i].Candidate.X = 0
@@ -211,7 +241,7 @@ func (q Question) couldRegress(g api.Gate, margin float64) bool {
 		}
 	}
 	worst := stats.StratifiedNewcombe(strata, stats.Critical(q.Confidence))
-	return excludes(g, api.Difference{Lo: worst.Lo, Hi: worst.Hi}, margin)
+	return excludes(g, api.Difference{Lo: worst.Lo, Hi: worst.Hi}, f.margin)
 }
 
 // excludes: the interval leaves out the margin in the wrong direction.

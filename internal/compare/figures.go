@@ -31,12 +31,15 @@ func (q Question) figures(g api.Gate, quiet bool) figures {
 	}
 	z := stats.Critical(q.Confidence)
 	f.missing = missingMoreOften(q.Strata, g.Metric, z)
-	switch g.Statistic {
-	case api.StatisticRate:
+	f.reports = [2]int64{BaselineSide: f.baseline.N, CandidateSide: f.candidate.N}
+	switch {
+	case g.Pair != "":
+		q.paired(g, z, &f)
+	case g.Statistic == api.StatisticRate:
 		if f.boolean {
 			rates(g, q.Strata, z, baseline.Summary, candidate.Summary, &f)
 		}
-	case api.StatisticMean:
+	case g.Statistic == api.StatisticMean:
 		q.means(g, baseline.Summary, candidate.Summary, &f)
 	default:
 		quantiles(g, q.Strata, z, baseline, candidate, &f)

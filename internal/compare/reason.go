@@ -19,6 +19,8 @@ const (
 	ReasonNoLook           = "no_look"
 	ReasonCannotRegress    = "cannot_regress"
 	ReasonNotFinite        = "not_finite"
+	ReasonNoPairs          = "no_pairs"
+	ReasonTooFewPairs      = "too_few_pairs"
 )
 
 func reason(code string, params map[string]any, text string) api.Reason {

@@ -35,7 +35,7 @@ func (r Rollout) checks(e Evidence) []api.Check {
 		out = append(out, c)
 	}
 	if n := e.Open.Before.AgainstHistory; n > 0 {
-		out = append(out, api.Check{Check: CheckHistory, Status: api.StatusWarn, Detail: fmt.Sprintf(
+		out = append(out, api.Check{Check: CheckHistory, Status: api.CheckWarn, Detail: fmt.Sprintf(
 			"%d candidate runs had no baseline runs beside them and are compared with %d that the baseline reported before the rollout: the promise then assumes that its rate has not moved since",
 			n, r.History.Runs)})
 	}
@@ -47,7 +47,7 @@ func (r Rollout) sampleRatio(arrivals []Arrival) (api.Check, bool) {
 	if r.Policy.SRM == api.SRMOff || r.Policy.Mode != api.ModeCanary {
 		return api.Check{}, false
 	}
-	c := api.Check{Check: CheckSampleRatio, Status: api.StatusOK}
+	c := api.Check{Check: CheckSampleRatio, Status: api.CheckOK}
 	var steps []stats.Arrivals
 	for _, a := range arrivals {
 		steps = append(steps, stats.Arrivals{Candidate: a.Candidate, Total: a.Candidate + a.Baseline, Share: float64(a.Weight) / 100})
@@ -65,9 +65,9 @@ func (r Rollout) sampleRatio(arrivals []Arrival) (api.Check, bool) {
 	if stats.SampleRatio(steps) < -stats.Log(sampleRatioBudget) {
 		return c, true
 	}
-	c.Status = api.StatusWarn
+	c.Status = api.CheckWarn
 	if r.Policy.SRM == api.SRMHold {
-		c.Status = api.StatusHold
+		c.Status = api.CheckHold
 	}
 	for i, s := range steps { // name the step that is off, not only the last
 		if stats.SampleRatio(steps[i:i+1]) >= -stats.Log(sampleRatioBudget) {
@@ -86,7 +86,7 @@ func share(s stats.Arrivals) string {
 // baselineHealth warns of a baseline that has gone silent, or whose own rate
 // moved sharply between two epochs.
 func (r Rollout) baselineHealth(e Evidence) (api.Check, bool) {
-	c := api.Check{Check: CheckBaselineHealth, Status: api.StatusWarn}
+	c := api.Check{Check: CheckBaselineHealth, Status: api.CheckWarn}
 	if e.Open.Candidate >= r.Policy.FirstLook && e.Open.Baseline == 0 {
 		c.Detail = fmt.Sprintf("the baseline has no run beside the last %d of the candidate", e.Open.Candidate)
 		return c, true
@@ -105,10 +105,10 @@ func (r Rollout) baselineHealth(e Evidence) (api.Check, bool) {
 				g.Metric, compare.FormatValue(g, before.Value()), compare.FormatValue(g, now.Value()))
 			return c, true
 		}
-		c.Status = api.StatusOK
+		c.Status = api.CheckOK
 		c.Detail = fmt.Sprintf("the baseline's %s is %s, %s before", g.Metric, compare.FormatValue(g, now.Value()), compare.FormatValue(g, before.Value()))
 	}
-	return c, c.Status == api.StatusOK
+	return c, c.Status == api.CheckOK
 }
 
 // fewestToMove is how many baseline runs an epoch needs before its rate is held against the earlier ones.

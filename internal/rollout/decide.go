@@ -46,9 +46,9 @@ func (r *Rollout) decide(v *api.Verdict, e Evidence) (api.Action, api.Reason, er
 		if r.Promotion, err = r.nonInferior(); err != nil {
 			return "", api.Reason{}, err
 		}
-		c := api.Check{Check: CheckNonInferiority, Status: api.StatusOK, Detail: r.Promotion.Detail}
+		c := api.Check{Check: CheckNonInferiority, Status: api.CheckOK, Detail: r.Promotion.Detail}
 		if !r.Promotion.Shown {
-			c.Status = api.StatusHold
+			c.Status = api.CheckHold
 			v.Checks = append(v.Checks, c)
 			return api.Hold, because(ReasonNotShown, r.holding()+"not yet shown to be no worse: "+c.Detail+"; more runs at this weight narrow it, or an operator can promote",
 				map[string]any{"promote_margin": *r.Policy.PromoteMargin}), nil
@@ -74,7 +74,7 @@ func (r Rollout) holds(v api.Verdict, e Evidence) (api.Reason, bool) {
 		return because(ReasonHoldGate, holding+g.Reason.Text+"; an operator can abort or promote", g.Reason.Params), true
 	}
 	for _, c := range v.Checks {
-		if c.Status == api.StatusHold {
+		if c.Status == api.CheckHold {
 			return because(ReasonCheck, holding+c.Detail, map[string]any{"check": c.Check}), true
 		}
 	}

@@ -27,6 +27,7 @@ type collection struct {
 	candidate, baseline side
 	baselineRelease     string
 	candidateRelease    string
+	pairs               compare.PairUp
 	// runs finds the run that an outcome belongs to.
 	runs map[string]known
 	// seen holds what must not count twice: ids of receipts and idempotency keys.
@@ -38,6 +39,7 @@ type collection struct {
 
 // side is one release.
 type side struct {
+	is     compare.Side
 	cohort compare.Cohort
 	values map[string][]float64
 }
@@ -46,6 +48,7 @@ type side struct {
 type known struct {
 	side    *side
 	unit    uint64
+	probe   string
 	metrics map[string]bool
 }
 
@@ -54,6 +57,7 @@ func (c Compare) collect(ctx context.Context, env *cli.Env) (*collection, error)
 	found := &collection{
 		baselineRelease: c.Baseline, candidateRelease: c.Candidate, runs: map[string]known{}, seen: map[string]bool{},
 		releases: map[string]int64{}, apps: map[string]bool{}, places: map[string]bool{},
+		baseline: side{is: compare.BaselineSide}, candidate: side{is: compare.CandidateSide},
 	}
 	for _, name := range c.File {
 		if err := c.readFile(ctx, env, name, found); err != nil {
@@ -187,6 +191,9 @@ func (c Compare) take(found *collection, name string, run importer.Run) error {
 	if err := s.cohort.Add(e.Metrics, unit); err != nil {
 		return err
 	}
+	if err := found.pairs.Add(e.ProbeID, s.is, e.Metrics); err != nil {
+		return err
+	}
 	s.keep(e.Metrics)
 	if e.RunID != "" {
 		key := e.Source.AppID + "\n" + e.Source.Environment + "\n" + e.RunID
@@ -195,7 +202,7 @@ func (c Compare) take(found *collection, name string, run importer.Run) error {
 			for metric := range e.Metrics {
 				metrics[metric] = true
 			}
-			found.runs[key] = known{s, unit, metrics}
+			found.runs[key] = known{s, unit, e.ProbeID, metrics}
 		}
 	}
 	return nil
@@ -229,6 +236,9 @@ func (f *collection) outcome(e api.Event) error {
 	if err := run.side.cohort.AddMetrics(e.Metrics, run.unit); err != nil {
 		return err
 	}
+	if err := f.pairs.AddMetrics(run.probe, run.side.is, e.Metrics); err != nil {
+		return err
+	}
 	run.side.keep(e.Metrics)
 	for metric := range e.Metrics {
 		run.metrics[metric] = true
@@ -259,12 +269,12 @@ func unitOf(e api.Event, eventID, name string, number int) uint64 {
 	return uint64(stats.SeedOf("run", name, strconv.Itoa(number)))
 }
 
-// stratum is the two cohorts with their single values, for exact quantiles.
-func (f *collection) stratum() (compare.Stratum, error) {
+// stratum is the two cohorts with their pairs and their single values, for exact quantiles.
+func (f *collection) stratum() compare.Stratum {
 	for _, s := range []*side{&f.baseline, &f.candidate} {
 		for name, values := range s.values {
 			s.cohort.KeepValues(name, values)
 		}
 	}
-	return compare.Stratum{Candidate: f.candidate.cohort, Baseline: f.baseline.cohort}, nil
+	return compare.Stratum{Candidate: f.candidate.cohort, Baseline: f.baseline.cohort, Pairs: f.pairs.Pairs()}
 }

@@ -21,10 +21,10 @@ type Compare struct {
 	Baseline    string   `required:"" placeholder:"RELEASE" help:"The release that is trusted."`
 	Candidate   string   `required:"" placeholder:"RELEASE" help:"The release to be proved."`
 	Environment string   `placeholder:"NAME" help:"Where the runs come from (default production; in files whatever they hold)."`
-	Gate        []string `sep:"none" placeholder:"GATE" help:"What is judged: METRIC[:STATISTIC][:better=higher|lower][:margin=X|X%][:on=rollback|hold|warn]. May be repeated (default success)."`
+	Gate        []string `sep:"none" placeholder:"GATE" help:"What is judged: METRIC[:STATISTIC][:better=higher|lower][:margin=X|X%][:pair=probe][:on=rollback|hold|warn]. May be repeated (default success)."`
 	Confidence  float64  `default:"0.95" placeholder:"C" help:"Confidence of the intervals (default ${default})."`
 	MinRuns     int64    `default:"30" placeholder:"N" help:"Runs with the metric that each release needs (default ${default})."`
-	Pair        string   `default:"none" placeholder:"HOW" help:"How runs are paired: none; auto and probe are not there yet."`
+	Pair        string   `default:"auto" placeholder:"HOW" help:"How runs are paired: probe compares rates and means within the inputs that both releases ran, none all runs, auto (the default) pairs if 80 % of both releases' runs have a partner with the same probe_id."`
 	JSON        bool     `name:"json" help:"Print the comparison as JSON on stdout."`
 }
 
@@ -35,6 +35,7 @@ func (Compare) Help() string {
 Examples:
 
   prova-eval compare --file runs.ndjson --baseline v36 --candidate v37
+  prova-eval compare --file replay.ndjson --baseline v36 --candidate v37 --pair probe
   prova-eval compare --app-id claims-agent --baseline v36 --candidate v37 --gate success --gate latency_ms:p95:margin=10%`
 }
 
@@ -56,7 +57,7 @@ func (c Compare) Run(ctx context.Context, env *cli.Env) error {
 	if c.JSON {
 		err = env.PrintJSON(answer)
 	} else {
-		err = env.Print(text(answer, env))
+		err = env.Print(text(answer, c.Pair, env))
 	}
 	if err != nil {
 		return err
@@ -74,10 +75,8 @@ func (c Compare) Run(ctx context.Context, env *cli.Env) error {
 // check reads the gates and refuses what cannot be asked.
 func (c Compare) check() ([]api.Gate, error) {
 	switch {
-	case c.Pair == "auto" || c.Pair == api.PairProbe:
-		return nil, cli.Usagef("--pair %s is not there yet: this version compares all runs of both releases without pairing them; use --pair none", c.Pair)
-	case c.Pair != "none":
-		return nil, cli.Usagef("--pair %s: want none", c.Pair)
+	case c.Pair != api.PairAuto && c.Pair != api.PairProbe && c.Pair != api.PairNone:
+		return nil, cli.Usagef("--pair %s: want auto, probe or none", c.Pair)
 	case !(c.Confidence > 0 && c.Confidence < 1):
 		return nil, cli.Usagef("--confidence: want a number between 0 and 1, such as 0.95")
 	case c.MinRuns < 1:
@@ -92,9 +91,6 @@ func (c Compare) check() ([]api.Gate, error) {
 		g, err := api.ParseGate(t)
 		if err != nil {
 			return nil, cli.Usagef("--gate: %w", err)
-		}
-		if g.Pair != "" {
-			return nil, cli.Usagef("--gate %s: pairs by probe are not there yet; leave out pair=%s", t, g.Pair)
 		}
 		gates = append(gates, g)
 	}
@@ -117,10 +113,7 @@ func (c Compare) files(ctx context.Context, env *cli.Env, gates []api.Gate) (api
 	if err != nil {
 		return api.Comparison{}, err
 	}
-	stratum, err := found.stratum()
-	if err != nil {
-		return api.Comparison{}, err
-	}
+	stratum := found.stratum()
 	answer := api.Comparison{AppID: found.app, Environment: found.environment, Baseline: c.Baseline, Candidate: c.Candidate}
 	if len(gates) == 0 {
 		seen := slices.Sorted(maps.Keys(stratum.Baseline.Metrics))
@@ -131,19 +124,25 @@ func (c Compare) files(ctx context.Context, env *cli.Env, gates []api.Gate) (api
 			return api.Comparison{}, cli.Usagef("%w", err)
 		}
 	}
+	candidate, baseline := found.pairs.Partners()
+	gates, pairing := compare.PairGates(c.Pair, gates, candidate, baseline)
 	answer.Verdict = compare.Releases(compare.Question{
 		Gates: gates, Confidence: c.Confidence, MinRuns: c.MinRuns, Guarantee: api.GuaranteeLook, Attempt: 1,
 		Strata: []compare.Stratum{stratum}, Seed: strings.Join([]string{found.app, c.Baseline, c.Candidate}, "\n"),
 	})
+	answer.Verdict.Checks = append([]api.Check{pairing}, answer.Verdict.Checks...)
 	return answer, nil
 }
 
-// text is a comparison for people.
-func text(a api.Comparison, env *cli.Env) string {
+// text is a comparison for people; asked is how it should have been paired.
+func text(a api.Comparison, asked string, env *cli.Env) string {
 	style := env.Out()
 	columns, _ := cli.Size(env.Stdout)
 	head := style.Bold(cli.Plain(a.AppID)) + "  " + cli.Plain(a.Baseline) + " → " + style.Bold(cli.Plain(a.Candidate)) + "  " + figures.Word(a.Verdict.Verdict, style)
 	lines := append([]string{head, ""}, figures.Verdict(a.Verdict, style, columns-1)...)
+	if asked != api.PairNone {
+		lines = append(lines, pairing(a.Verdict, style, columns-1)...)
+	}
 	if a.Verdict.Verdict != api.Insufficient || len(a.Verdict.Gates) < 2 { // else its gates say it
 		lines = append(lines, "")
 		for _, line := range cli.Wrap(cli.Plain(a.Verdict.Reason.Text), columns-1) {
@@ -151,4 +150,18 @@ func text(a api.Comparison, env *cli.Env) string {
 		}
 	}
 	return fmt.Sprintf("%s\n", strings.Join(lines, "\n"))
+}
+
+// pairing says how runs were paired and why.
+func pairing(v api.Verdict, style cli.Style, columns int) []string {
+	var lines []string
+	for _, c := range v.Checks {
+		if c.Check == compare.CheckPairing && c.Status == api.CheckOK {
+			lines = append(lines, "")
+			for _, line := range cli.Wrap(cli.Plain(c.Detail), columns) {
+				lines = append(lines, style.Dim(line))
+			}
+		}
+	}
+	return lines
 }

@@ -1,6 +1,7 @@
 package figures
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -63,8 +64,15 @@ func Gate(r api.GateResult, style cli.Style, columns int) []string {
 	baseline, candidate := cohort(r.Gate, r.Baseline), cohort(r.Gate, r.Candidate)
 	wide := max(cli.Width(baseline), cli.Width(candidate))
 	lines = append(lines,
-		"  "+cli.Pad("baseline", nameWidth)+cli.Pad(baseline, wide)+style.Dim("  "+counts(r.Baseline)),
-		"  "+cli.Pad("candidate", nameWidth)+cli.Pad(candidate, wide)+style.Dim("  "+counts(r.Candidate)))
+		"  "+cli.Pad("baseline", nameWidth)+cli.Pad(baseline, wide)+style.Dim("  "+counts(r.Gate, r.Baseline)),
+		"  "+cli.Pad("candidate", nameWidth)+cli.Pad(candidate, wide)+style.Dim("  "+counts(r.Gate, r.Candidate)))
+	if r.Pairs != nil {
+		name := "pairs"
+		for _, line := range cli.Wrap(pairs(*r.Pairs), columns-2-nameWidth) {
+			lines = append(lines, "  "+cli.Pad(name, nameWidth)+style.Dim(line))
+			name = ""
+		}
+	}
 	return append(lines, Interval(r, style, columns)...)
 }
 
@@ -143,9 +151,24 @@ func cohort(g api.Gate, c api.CohortFigure) string {
 	return text
 }
 
-// counts says how many runs a figure is from, and how many lack the metric.
-func counts(c api.CohortFigure) string {
+// pairs says how the two values of the pairs fall out, and how many runs have no partner.
+func pairs(p api.Pairs) string {
+	text := plural(p.N, "probe") + " on both sides"
+	if t := p.PairTable; t != nil {
+		text = fmt.Sprintf("true for both %d, the candidate only %d, the baseline only %d, neither %d", t.Both, t.CandidateOnly, t.BaselineOnly, t.Neither)
+	}
+	if unpaired := p.UnpairedCandidate + p.UnpairedBaseline; unpaired > 0 {
+		text += fmt.Sprintf("; without a partner %s of the candidate, %d of the baseline", Runs(p.UnpairedCandidate), p.UnpairedBaseline)
+	}
+	return text
+}
+
+// counts says how many runs or probes a figure is from, and how many runs lack the metric.
+func counts(g api.Gate, c api.CohortFigure) string {
 	text := Runs(c.N)
+	if g.Pair != "" {
+		text = plural(c.N, "probe")
+	}
 	if c.Missing > 0 {
 		text += ", " + strconv.FormatInt(c.Missing, 10) + " without it"
 	}
@@ -159,9 +182,11 @@ func bare(g api.Gate, v float64) string {
 }
 
 // Runs writes a number of runs.
-func Runs(n int64) string {
-	if n == 1 {
-		return "1 run"
+func Runs(n int64) string { return plural(n, "run") }
+
+func plural(n int64, what string) string {
+	if n != 1 {
+		what += "s"
 	}
-	return strconv.FormatInt(n, 10) + " runs"
+	return strconv.FormatInt(n, 10) + " " + what
 }
