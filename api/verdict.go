@@ -58,8 +58,11 @@ type GateResult struct {
 	Ledger  *GateLedger `json:"ledger,omitempty"`
 	Verdict Outcome     `json:"verdict"`
 	// Hides is the smallest harm, in units of the metric, that this sample could still hide.
-	Hides  *float64 `json:"hides"`
-	Reason Reason   `json:"reason"`
+	// It is null where the sample sets no limit to it.
+	Hides *float64 `json:"hides"`
+	// Tolerated is the margin in units of the metric, of a gate whose margin is relative to the baseline.
+	Tolerated *float64 `json:"tolerated,omitempty"`
+	Reason    Reason   `json:"reason"`
 }
 
 // gateMembers is a Gate without its methods.
@@ -76,6 +79,7 @@ type gateFigures struct {
 	Ledger     *GateLedger  `json:"ledger,omitempty"`
 	Verdict    Outcome      `json:"verdict"`
 	Hides      *float64     `json:"hides"`
+	Tolerated  *float64     `json:"tolerated,omitempty"`
 	Reason     Reason       `json:"reason"`
 }
 
@@ -84,7 +88,7 @@ func (g GateResult) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		gateMembers
 		gateFigures
-	}{gateMembers(g.Gate), gateFigures{g.Null, g.Baseline, g.Candidate, g.Difference, g.Pairs, g.OneLook, g.Ledger, g.Verdict, g.Hides, g.Reason}})
+	}{gateMembers(g.Gate), gateFigures{g.Null, g.Baseline, g.Candidate, g.Difference, g.Pairs, g.OneLook, g.Ledger, g.Verdict, g.Hides, g.Tolerated, g.Reason}})
 }
 
 // UnmarshalJSON reads what MarshalJSON writes. Without it the method of the
@@ -98,7 +102,7 @@ func (g *GateResult) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	f := m.gateFigures
-	*g = GateResult{Gate(m.gateMembers), f.Null, f.Baseline, f.Candidate, f.Difference, f.Pairs, f.OneLook, f.Ledger, f.Verdict, f.Hides, f.Reason}
+	*g = GateResult{Gate(m.gateMembers), f.Null, f.Baseline, f.Candidate, f.Difference, f.Pairs, f.OneLook, f.Ledger, f.Verdict, f.Hides, f.Tolerated, f.Reason}
 	return nil
 }
 
@@ -123,7 +127,7 @@ type PairTable struct {
 // CohortFigure is the statistic of one cohort. N counts the runs that carry
 // the metric, or the pairs of a gate on pairs; Missing counts the runs that do
 // not carry it. Value and the limits of its interval are null where there is no
-// run.
+// run, and a limit where so few runs have none.
 type CohortFigure struct {
 	N       int64    `json:"n"`
 	Missing int64    `json:"missing"`
@@ -138,6 +142,8 @@ type Difference struct {
 	Lo       float64 `json:"lo"`
 	Hi       float64 `json:"hi"`
 	Method   string  `json:"method"`
+	// Open names the limits that so few runs do not have: lo, hi or both. What stands there is from the most extreme value seen; the true limit is further out.
+	Open string `json:"open,omitempty"`
 	// Confidence is the two-sided level of an ordinary interval; absent where the level belongs to a look.
 	Confidence float64 `json:"confidence,omitempty"`
 	// Strata is the number of epochs that were compared within and combined.
@@ -170,6 +176,13 @@ const (
 	CheckOK   = "ok"
 	CheckWarn = "warn"
 	CheckHold = "hold"
+)
+
+// The limits of a difference that may be open.
+const (
+	OpenLo   = "lo"
+	OpenHi   = "hi"
+	OpenBoth = "both"
 )
 
 // Check is a condition watched beside the gates. Status is ok, warn or hold.

@@ -12,6 +12,8 @@ type Cohort struct {
 	// Runs counts all runs, whatever metrics they carry.
 	Runs    int64
 	Metrics map[string]Metric
+	// Mixes are empty where nothing is known of them; the check is left out then.
+	Mixes Mixes
 }
 
 // Metric is the summary of one metric of a cohort.
@@ -54,6 +56,9 @@ func (c *Cohort) AddMetrics(metrics map[string]api.Metric, unit uint64) error {
 
 // KeepValues adds single values for exact quantiles; the slice is copied and sorted.
 func (c *Cohort) KeepValues(metric string, values []float64) {
+	if c.Metrics == nil {
+		c.Metrics = map[string]Metric{}
+	}
 	m := c.Metrics[metric]
 	m.Values = slices.Sorted(slices.Values(values))
 	c.Metrics[metric] = m

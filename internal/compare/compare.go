@@ -8,6 +8,7 @@
 package compare
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/cobound/prova/api"
@@ -59,8 +60,9 @@ const (
 func Releases(q Question) api.Verdict {
 	v := api.Verdict{
 		Engine: api.Engine, Guarantee: q.Guarantee, Look: q.Look, Attempt: q.Attempt,
-		Gates: []api.GateResult{}, Signals: []api.GateResult{}, Checks: []api.Check{},
+		Gates: []api.GateResult{}, Signals: []api.GateResult{},
 	}
+	var shown []examined
 	for i, g := range q.Gates {
 		if q.Quiet && !decisive(g) {
 			continue
@@ -69,13 +71,20 @@ func Releases(q Question) api.Verdict {
 		if q.Tests != nil && decisive(g) {
 			t = &q.Tests[i]
 		}
-		result := q.gate(g, t)
+		f := q.figures(g, q.Quiet && t != nil)
+		result := q.gate(g, f, t)
 		switch {
 		case decisive(g):
 			v.Gates = append(v.Gates, result)
 		case result.Baseline.N > 0 || result.Candidate.N > 0:
 			v.Signals = append(v.Signals, result)
+		default:
+			continue
 		}
+		shown = append(shown, examined{g, f})
+	}
+	if v.Checks = []api.Check{}; !q.Quiet {
+		v.Checks = q.checks(shown)
 	}
 	v.Verdict, v.Reason = overall(v.Gates)
 	return v
@@ -115,12 +124,13 @@ type figures struct {
 	missing *api.Difference
 	// reports counts the runs of each cohort that carry the metric, paired or not.
 	reports [2]int64
+	// cohorts are the summaries of both, over all strata: for figures and checks, never for a difference.
+	cohorts [2]stats.Summary
 	// pairs are those of a gate on pairs.
 	pairs Pairs
 }
 
-func (q Question) gate(g api.Gate, t *Tested) api.GateResult {
-	f := q.figures(g, q.Quiet && t != nil)
+func (q Question) gate(g api.Gate, f figures, t *Tested) api.GateResult {
 	r := api.GateResult{Gate: g, Baseline: f.baseline, Candidate: f.candidate}
 	if t == nil {
 		r.Difference = f.oneLook
@@ -136,6 +146,9 @@ func (q Question) gate(g api.Gate, t *Tested) api.GateResult {
 	// The interval of the exact test ends at the totals, so with few failures it would hide harm: the ordinary one does not.
 	if r.Hides = hides(g, f.oneLook); r.Hides == nil {
 		r.Hides = hides(g, r.Difference)
+	}
+	if g.Margin.Relative && f.oneLook != nil {
+		r.Tolerated = &f.margin
 	}
 	switch {
 	case t != nil && t.Regressed: // a crossing stands, whatever comes to light later
@@ -215,6 +228,12 @@ func (q Question) oneLook(g api.Gate, f figures) (api.Outcome, api.Reason) {
 				"the "+c.name+" has "+count(c.n)+" of "+count(q.MinRuns)+" runs with "+g.Metric)
 		}
 	}
+	if why, few := fewUnits(g, f); few {
+		return api.Insufficient, why
+	}
+	if why, few := q.fewForQuantile(g, f); few {
+		return api.Insufficient, why
+	}
 	switch {
 	case f.oneLook == nil:
 		return api.Insufficient, reason(ReasonNotFinite, map[string]any{"metric": g.Metric},
@@ -244,17 +263,60 @@ func (q Question) couldRegress(g api.Gate, f figures) bool {
 	return excludes(g, api.Difference{Lo: worst.Lo, Hi: worst.Hi}, f.margin)
 }
 
-// excludes: the interval leaves out the margin in the wrong direction.
+// leastUnits is the fewest independent units a side of which the bootstrap can
+// say anything: of five a side that are all apart, chance alone makes 1 in 126,
+// and of one it would say that nothing varies.
+const leastUnits = 5
+
+// fewUnits says that a mean, or the average of several runs of a pair, has too few units to be resampled.
+func fewUnits(g api.Gate, f figures) (api.Reason, bool) {
+	if g.Statistic != api.StatisticMean && (g.Pair == "" || f.pairs.Table()) {
+		return api.Reason{}, false
+	}
+	for _, side := range []struct {
+		name  string
+		units int
+	}{{"candidate", len(f.units(CandidateSide))}, {"baseline", len(f.units(BaselineSide))}} {
+		if side.units < leastUnits {
+			return reason(ReasonTooFewUnits, map[string]any{"metric": g.Metric, "cohort": side.name, "have": side.units, "need": leastUnits},
+				fmt.Sprintf("the runs of the %s with %s are of %d of %d independent units: a mean of fewer has no interval", side.name, g.Metric, side.units, leastUnits)), true
+		}
+	}
+	return api.Reason{}, false
+}
+
+// units are what is resampled of a side.
+func (f figures) units(side Side) []stats.Unit {
+	if f.pairs.Count() > 0 {
+		return f.pairs.Differences.Units()
+	}
+	return f.cohorts[side].Units()
+}
+
+// excludes: the interval leaves out the margin in the wrong direction. A limit
+// that is open leaves nothing out.
 func excludes(g api.Gate, d api.Difference, margin float64) bool {
+	if openTowards(g, d) {
+		return false
+	}
 	if g.Better == api.BetterHigher {
 		return d.Hi < -margin
 	}
 	return d.Lo > margin
 }
 
-// hides is the far end of the interval on the harmful side.
+// hides is the far end of the interval on the harmful side: a larger harm would
+// have shown. Where that end is open, or no value varied so that the interval
+// has no width, the sample sets no limit.
 func hides(g api.Gate, d *api.Difference) *float64 {
-	if d == nil {
+	if d == nil || d.Lo == d.Hi {
+		return nil
+	}
+	away := g
+	if away.Better = api.BetterHigher; g.Better == api.BetterHigher {
+		away.Better = api.BetterLower
+	}
+	if openTowards(away, *d) {
 		return nil
 	}
 	harm := d.Hi

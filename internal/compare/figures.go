@@ -28,6 +28,7 @@ func (q Question) figures(g api.Gate, quiet bool) figures {
 		baseline:  api.CohortFigure{N: baseline.Summary.Count(), Missing: max(baselineRuns-baseline.Summary.Count(), 0)},
 		candidate: api.CohortFigure{N: candidate.Summary.Count(), Missing: max(candidateRuns-candidate.Summary.Count(), 0)},
 		boolean:   baseline.Summary.Boolean() && candidate.Summary.Boolean(),
+		cohorts:   [2]stats.Summary{BaselineSide: baseline.Summary, CandidateSide: candidate.Summary},
 	}
 	z := stats.Critical(q.Confidence)
 	f.missing = missingMoreOften(q.Strata, g.Metric, z)
@@ -42,18 +43,16 @@ func (q Question) figures(g api.Gate, quiet bool) figures {
 	case g.Statistic == api.StatisticMean:
 		q.means(g, baseline.Summary, candidate.Summary, &f)
 	default:
-		quantiles(g, q.Strata, z, baseline, candidate, &f)
+		q.quantiles(g, z, baseline, candidate, &f)
 	}
 	if f.oneLook != nil {
 		f.oneLook.Confidence = q.Confidence
+		f.settle()
 		if !finite(f.oneLook.Estimate, f.oneLook.Lo, f.oneLook.Hi) {
 			f.oneLook = nil
 		}
 	}
-	f.margin = g.Margin.Value
-	if g.Margin.Relative && f.baseline.Value != nil {
-		f.margin = g.Margin.Value * math.Abs(*f.baseline.Value)
-	}
+	f.margin = q.margin(g, f)
 	return f
 }
 
@@ -72,8 +71,29 @@ func (q Question) quietFigures(g api.Gate) figures {
 		}
 	}
 	f.baseline.Missing, f.candidate.Missing = max(f.baseline.Missing, 0), max(f.candidate.Missing, 0)
+	f.reports = [2]int64{BaselineSide: f.baseline.N, CandidateSide: f.candidate.N}
 	f.missing = missingMoreOften(q.Strata, g.Metric, stats.Critical(q.Confidence))
 	return f
+}
+
+// settle takes out what rounding alone puts between equal numbers: where no
+// value varies, resampling sums the same value in another number, and a last
+// digit must not regress. It rounds relative to the cohorts' values.
+func (f *figures) settle() {
+	if f.baseline.Value == nil || f.candidate.Value == nil {
+		return
+	}
+	const digits = 1e-12
+	noise := digits * math.Max(math.Abs(*f.baseline.Value), math.Abs(*f.candidate.Value))
+	d := f.oneLook
+	if math.Abs(d.Estimate) <= noise {
+		d.Estimate = 0
+	}
+	for _, limit := range []*float64{&d.Lo, &d.Hi} {
+		if math.Abs(*limit-d.Estimate) <= noise {
+			*limit = d.Estimate
+		}
+	}
 }
 
 func set(c *api.CohortFigure, value float64, i stats.Interval) {
@@ -178,55 +198,4 @@ func (q Question) means(g api.Gate, baseline, candidate stats.Summary, f *figure
 	if n > 0 {
 		f.oneLook = &api.Difference{Estimate: m.Difference.Estimate, Lo: m.Difference.Lo, Hi: m.Difference.Hi, Method: "bootstrap-percentile", Strata: n}
 	}
-}
-
-// quantiles combines the strata's differences with the weights of the other
-// statistics and their intervals by the method of variance estimates recovery.
-func quantiles(g api.Gate, strata []Stratum, z float64, baseline, candidate Metric, f *figures) {
-	p, _ := g.Statistic.Quantile()
-	if baseline.Summary.Count() > 0 {
-		set(&f.baseline, baseline.quantile(p), baseline.quantileInterval(p, z))
-	}
-	if candidate.Summary.Count() > 0 {
-		set(&f.candidate, candidate.quantile(p), candidate.quantileInterval(p, z))
-	}
-	var weights, estimate, below, above float64
-	n := 0
-	for _, s := range strata {
-		c, b := s.Candidate.Metrics[g.Metric], s.Baseline.Metrics[g.Metric]
-		nc, nb := float64(c.Summary.Count()), float64(b.Summary.Count())
-		if nc == 0 || nb == 0 {
-			continue
-		}
-		n++
-		w := nc * nb / (nc + nb)
-		d := stats.MOVER(c.quantile(p), b.quantile(p), c.quantileInterval(p, z), b.quantileInterval(p, z))
-		lo, hi := w*(d.Estimate-d.Lo), w*(d.Hi-d.Estimate)
-		weights += w
-		estimate += float64(w * d.Estimate)
-		below += float64(lo * lo)
-		above += float64(hi * hi)
-	}
-	if n == 0 {
-		return
-	}
-	estimate /= weights
-	f.oneLook = &api.Difference{
-		Estimate: estimate, Lo: estimate - math.Sqrt(below)/weights, Hi: estimate + math.Sqrt(above)/weights,
-		Method: "order-statistics-mover", Strata: n,
-	}
-}
-
-func (m Metric) quantile(p float64) float64 {
-	if len(m.Values) > 0 {
-		return stats.QuantileType7(m.Values, p)
-	}
-	return m.Summary.Quantile(p)
-}
-
-func (m Metric) quantileInterval(p, z float64) stats.Interval {
-	if len(m.Values) > 0 {
-		return stats.QuantileValuesInterval(m.Values, p, z)
-	}
-	return m.Summary.QuantileInterval(p, z)
 }

@@ -21,6 +21,7 @@ const (
 	ReasonNotFinite        = "not_finite"
 	ReasonNoPairs          = "no_pairs"
 	ReasonTooFewPairs      = "too_few_pairs"
+	ReasonTooFewUnits      = "too_few_units"
 )
 
 func reason(code string, params map[string]any, text string) api.Reason {
@@ -28,9 +29,17 @@ func reason(code string, params map[string]any, text string) api.Reason {
 }
 
 // FormatDifference writes a difference with its interval the way a reason
-// does: −13.7 points (−31.0 … +1.2), or in units of the metric.
+// does: −13.7 points (−31.0 … +1.2), or in units of the metric. A limit that so
+// few runs do not have is marked: (−12 … >+310).
 func FormatDifference(g api.Gate, d api.Difference) string {
-	return FormatChange(g, d.Estimate) + " (" + signed(g, d.Lo) + " … " + signed(g, d.Hi) + ")"
+	lo, hi := signed(g, d.Lo), signed(g, d.Hi)
+	if d.Open == api.OpenLo || d.Open == api.OpenBoth {
+		lo = "<" + lo
+	}
+	if d.Open == api.OpenHi || d.Open == api.OpenBoth {
+		hi = ">" + hi
+	}
+	return FormatChange(g, d.Estimate) + " (" + lo + " … " + hi + ")"
 }
 
 // FormatChange writes a signed amount with its unit.

@@ -191,6 +191,7 @@ func (c Compare) take(found *collection, name string, run importer.Run) error {
 	if err := s.cohort.Add(e.Metrics, unit); err != nil {
 		return err
 	}
+	s.cohort.Mixes.Add(e.ProbeID, modelOf(e), e.Source.Environment)
 	if err := found.pairs.Add(e.ProbeID, s.is, e.Metrics); err != nil {
 		return err
 	}
@@ -253,6 +254,14 @@ func (s *side) keep(metrics map[string]api.Metric) {
 	for name, m := range metrics {
 		s.values[name] = append(s.values[name], m.Value)
 	}
+}
+
+// modelOf names a run's model with its version, if it says.
+func modelOf(e api.Event) string {
+	if e.Model == nil {
+		return ""
+	}
+	return strings.TrimSpace(e.Model.Name + " " + e.Model.Version)
 }
 
 // unitOf hashes what was sampled independently, as a server does: the unit,

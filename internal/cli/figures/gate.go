@@ -133,6 +133,9 @@ func Margin(r api.GateResult) float64 {
 	if !r.Margin.Relative {
 		return r.Margin.Value
 	}
+	if r.Tolerated != nil {
+		return *r.Tolerated
+	}
 	if r.Baseline.Value == nil {
 		return 0
 	}
@@ -145,8 +148,8 @@ func cohort(g api.Gate, c api.CohortFigure) string {
 		return "–"
 	}
 	text := compare.FormatValue(g, *c.Value)
-	if c.Lo != nil && c.Hi != nil {
-		text += " (" + bare(g, *c.Lo) + " … " + bare(g, *c.Hi) + ")"
+	if c.Lo != nil || c.Hi != nil {
+		text += " (" + limit(g, c.Lo) + " … " + limit(g, c.Hi) + ")"
 	}
 	return text
 }
@@ -173,6 +176,14 @@ func counts(g api.Gate, c api.CohortFigure) string {
 		text += ", " + strconv.FormatInt(c.Missing, 10) + " without it"
 	}
 	return text
+}
+
+// limit is one end of an interval, which too few runs may not have.
+func limit(g api.Gate, v *float64) string {
+	if v == nil {
+		return "?"
+	}
+	return bare(g, *v)
 }
 
 // bare is a value without its unit, for the limits behind it.

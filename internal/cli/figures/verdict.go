@@ -28,11 +28,28 @@ func Verdict(v api.Verdict, style cli.Style, columns int) []string {
 	}
 	for _, c := range v.Checks {
 		if c.Status != "ok" {
-			lines = append(lines, style.Yellow(cli.Plain(c.Check)+" "+c.Status)+"  "+cli.Plain(c.Detail))
+			lines = append(lines, check(c, style, columns)...)
 		}
 	}
 	for len(lines) > 0 && lines[len(lines)-1] == "" {
 		lines = lines[:len(lines)-1]
+	}
+	return lines
+}
+
+// check writes a check that is not ok.
+func check(c api.Check, style cli.Style, columns int) []string {
+	head := cli.Plain(c.Check + " " + c.Status)
+	lines := cli.Wrap(cli.Plain(c.Detail), max(columns-cli.Width(head)-2, 20))
+	if len(lines) == 0 {
+		return []string{style.Yellow(head)}
+	}
+	for i, line := range lines {
+		if i == 0 {
+			lines[i] = style.Yellow(head) + "  " + line
+			continue
+		}
+		lines[i] = cli.Pad("", cli.Width(head)+2) + line
 	}
 	return lines
 }
