@@ -206,7 +206,9 @@ type Look struct {
 	// Boundary is the smallest score that is regressed; 0 before the first look that decides, and so is Level.
 	Boundary  int64    `json:"boundary"`
 	Candidate Failures `json:"candidate"`
-	Gate      string   `json:"gate"`
+	// Critical is what the statistic of a mean must exceed to be regressed.
+	Critical float64 `json:"critical,omitempty"`
+	Gate     string  `json:"gate"`
 	// Historical: the candidate's runs were compared with the baseline's history.
 	Historical bool `json:"historical,omitempty"`
 	// Information is the sum over the strata of n_c·n_b/(n_c+n_b), in runs.
@@ -216,6 +218,8 @@ type Look struct {
 	Number    int64 `json:"number"`
 	Regressed bool  `json:"regressed"`
 	Score     int64 `json:"score"`
+	// Statistic of a mean: studentized, positive where the candidate is worse than the margin.
+	Statistic float64 `json:"statistic,omitempty"`
 	// Strata is how many epochs have been looked at so far.
 	Strata  int64   `json:"strata"`
 	Stratum int64   `json:"stratum"`

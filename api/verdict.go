@@ -161,7 +161,10 @@ type GateLedger struct {
 	Score   int64   `json:"score"`
 	// Boundary is the smallest score that is regressed; 0 before the first look that was tested.
 	Boundary int64 `json:"boundary"`
-	Looks    int64 `json:"looks"`
+	// Statistic and Critical take the place of score and boundary in the ledger of a mean.
+	Statistic float64 `json:"statistic,omitempty"`
+	Critical  float64 `json:"critical,omitempty"`
+	Looks     int64   `json:"looks"`
 }
 
 // PairwiseResult is the judge's gate.

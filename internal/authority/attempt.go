@@ -53,14 +53,14 @@ func (a *Authority) begin(tx Tx, p Principal, r api.CreateRollout, seen []string
 		err := b.continues(tx, id, *before)
 		return b, err
 	}
-	if b.history, b.historyDoc, err = a.history(tx, r, policy); err != nil {
+	if b.history, err = a.history(tx, r, policy); err != nil {
+		return b, err
+	}
+	if b.historyDoc, _, err = b.history.Kept(); err != nil {
 		return b, err
 	}
 	if b.Core, err = rollout.New(id, policy, b.history); err != nil {
 		return b, &Error{Code: CodeInternal, Detail: "the ledger cannot be opened", Cause: err}
-	}
-	if b.history.Runs > 0 {
-		b.Core.History = b.history.Ref(b.historyDoc)
 	}
 	if before == nil || before.Core.State == api.StatePromoted {
 		return b, nil
@@ -160,23 +160,22 @@ const (
 
 // history freezes what the baseline reported before the rollout: its cohorts of
 // the last 30 days, newest first, until they have 1,000 runs; nothing under a
-// policy that wants baseline runs beside the candidate's. The second result is
-// the history as it is kept; nil if there is none.
-func (a *Authority) history(tx Tx, r api.CreateRollout, p api.Policy) (rollout.History, []byte, error) {
+// policy that wants baseline runs beside the candidate's.
+func (a *Authority) history(tx Tx, r api.CreateRollout, p api.Policy) (rollout.History, error) {
 	var h rollout.History
 	if p.Baseline != api.BaselineAuto {
-		return h, nil, nil
+		return h, nil
 	}
 	cohorts, err := tx.Cohorts(r.AppID, r.Environment, 1, r.BaselineRelease)
 	if err != nil {
-		return h, nil, err
+		return h, err
 	}
 	var all compare.Cohort
 	for i := len(cohorts) - 1; i >= 0 && h.Runs < HistoryRuns; i-- {
 		c := cohorts[i]
 		last, err := tx.Entries(EntryFilter{From: c.LastIndex}, 1)
 		if err != nil {
-			return h, nil, err
+			return h, err
 		}
 		if len(last) == 0 || a.now().Sub(last[0].RecordedAt) > HistoryAge {
 			break
@@ -187,15 +186,11 @@ func (a *Authority) history(tx Tx, r api.CreateRollout, p api.Policy) (rollout.H
 		h.Runs, h.FirstIndex = h.Runs+c.Runs, c.FirstIndex
 		all.Merge(c.Runs, c.Metrics)
 	}
-	if h.Runs == 0 {
-		return h, nil, nil
-	}
 	h.Metrics = map[string]stats.Summary{}
 	for _, g := range p.Gates {
 		if m, ok := all.Metrics[g.Metric]; ok {
 			h.Metrics[g.Metric] = m.Summary
 		}
 	}
-	doc, err := json.Marshal(h)
-	return h, doc, err
+	return h, nil
 }

@@ -29,6 +29,8 @@ type fold struct {
 	spans map[[2]string]*span // by app and environment
 	runs  map[[3]string][]Entry
 	units map[string]uint64 // of runs of this batch, by event id
+	// probes are the first runs of this batch, by app, environment, probe and release.
+	probes map[[4]string]probed
 }
 
 // span is the open epoch of an app and environment with all that is folded into it.
@@ -52,7 +54,7 @@ type filling struct {
 }
 
 func newFold(tx Tx) *fold {
-	return &fold{tx: tx, spans: map[[2]string]*span{}, runs: map[[3]string][]Entry{}, units: map[string]uint64{}}
+	return &fold{tx: tx, spans: map[[2]string]*span{}, runs: map[[3]string][]Entry{}, units: map[string]uint64{}, probes: map[[4]string]probed{}}
 }
 
 // add folds one event in. An *Error refuses the event; any other ends the transaction.
@@ -103,6 +105,9 @@ func (f *fold) addRun(w *pending) error {
 			if err := r.block.AddRun(side, rollout.Run{Index: e.Index, Unit: unit, Metrics: w.event.Metrics}); err != nil {
 				return err
 			}
+			if err := f.pair(r, side, *e, w.event.Metrics); err != nil {
+				return err
+			}
 			if r.dirty = true; r.block.Full() {
 				if err := f.end(s, r, e.Index+1); err != nil {
 					return err
@@ -110,6 +115,7 @@ func (f *fold) addRun(w *pending) error {
 			}
 		}
 	}
+	f.probe(*e, w.event.Metrics)
 	return nil
 }
 

@@ -44,14 +44,21 @@ type Tested struct {
 	Regressed bool
 	// CandidateRuns with the metric are in closed blocks; FirstLook are needed.
 	CandidateRuns, FirstLook int64
-	Difference               *api.Difference
-	Ledger                   api.GateLedger
+	// Level is the probability of an error at this look alone; its interval is at this level.
+	Level float64
+	// Spread is the ratio of the cohorts' variances, of a mean; NaN or 0 where there is none.
+	Spread float64
+	// Difference is the interval of this look; a quantile's is computed here.
+	Difference *api.Difference
+	Ledger     api.GateLedger
 }
 
 // The null hypotheses.
 const (
 	// NullSameRate: both releases fail at the same rate within each block; of pairs, on the probes that both ran.
 	NullSameRate = "same_rate"
+	// NullSameTail: both releases have the same share of values beyond the baseline's quantile.
+	NullSameTail = "same_tail"
 	// NullSameDistribution: both releases have the same distribution; of pairs, for each probe.
 	NullSameDistribution = "same_distribution"
 )
@@ -135,13 +142,14 @@ func (q Question) gate(g api.Gate, f figures, t *Tested) api.GateResult {
 	if t == nil {
 		r.Difference = f.oneLook
 	} else {
-		r.Null, r.OneLook, r.Difference, r.Ledger = NullSameRate, f.oneLook, t.Difference, &t.Ledger
+		r.Null, r.OneLook, r.Difference, r.Ledger = nullOf(g), f.oneLook, t.Difference, &t.Ledger
+		if _, ok := g.Statistic.Quantile(); ok && !q.Quiet {
+			t.Difference = q.quantileAtLook(g, t, f.margin)
+			r.Difference = t.Difference
+		}
 	}
 	if g.Pair != "" {
-		r.Pairs, r.Null = pairFigure(f.pairs), NullSameDistribution
-		if g.Statistic == api.StatisticRate {
-			r.Null = NullSameRate
-		}
+		r.Pairs, r.Null = pairFigure(f.pairs), nullOf(g)
 	}
 	// The interval of the exact test ends at the totals, so with few failures it would hide harm: the ordinary one does not.
 	if r.Hides = hides(g, f.oneLook); r.Hides == nil {
@@ -161,6 +169,17 @@ func (q Question) gate(g api.Gate, f figures, t *Tested) api.GateResult {
 		r.Verdict, r.Reason = q.undecided(g, f, t)
 	}
 	return r
+}
+
+// nullOf is the hypothesis of a gate's test.
+func nullOf(g api.Gate) string {
+	if g.Statistic == api.StatisticRate {
+		return NullSameRate
+	}
+	if _, ok := g.Statistic.Quantile(); ok {
+		return NullSameTail
+	}
+	return NullSameDistribution
 }
 
 // undecided settles everything but a regression of the sequential test.

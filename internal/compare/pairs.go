@@ -26,17 +26,22 @@ type Pairs struct {
 	// Both, CandidateOnly, BaselineOnly and Neither count the pairs by which of
 	// its two averages is 1, the other being 0. They add up to Count if and only
 	// if every average is 0 or 1: one boolean run a side, or several that agree.
-	Both, CandidateOnly, BaselineOnly, Neither int64
+	Both          int64 `json:"both"`
+	CandidateOnly int64 `json:"candidate_only"`
+	BaselineOnly  int64 `json:"baseline_only"`
+	Neither       int64 `json:"neither"`
 	// Differences has one value for each pair, candidate minus baseline, in
 	// units of the metric; its unit is the probe.
-	Differences stats.Summary
+	Differences stats.Summary `json:"differences"`
 	// Candidate and Baseline have the averages of the paired runs of each side.
-	Candidate, Baseline stats.Summary
+	Candidate stats.Summary `json:"candidate"`
+	Baseline  stats.Summary `json:"baseline"`
 	// UnpairedCandidate and UnpairedBaseline count the runs with the metric that
 	// carry no probe, or one that the other side has no such run of.
-	UnpairedCandidate, UnpairedBaseline int64
+	UnpairedCandidate int64 `json:"unpaired_candidate"`
+	UnpairedBaseline  int64 `json:"unpaired_baseline"`
 	// Beyond is set if a difference was too large for a summary: nothing can be said then.
-	Beyond bool
+	Beyond bool `json:"beyond,omitempty"`
 }
 
 // Count returns the number of pairs.

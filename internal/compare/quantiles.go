@@ -20,6 +20,13 @@ func (q Question) quantiles(g api.Gate, z float64, baseline, candidate Metric, f
 	p, _ := g.Statistic.Quantile()
 	q.quantileFigure(&f.baseline, baseline, p, z)
 	q.quantileFigure(&f.candidate, candidate, p, z)
+	f.oneLook = q.quantileDifference(g, z, q.Confidence)
+}
+
+// quantileDifference is the combined difference at a two-sided critical value
+// and its confidence; nil without a stratum that has values of both cohorts.
+func (q Question) quantileDifference(g api.Gate, z, confidence float64) *api.Difference {
+	p, _ := g.Statistic.Quantile()
 	var weights, estimate, below, above float64
 	var n, runsC, runsB int64
 	method := MethodQuantiles
@@ -43,13 +50,51 @@ func (q Question) quantiles(g api.Gate, z float64, baseline, candidate Metric, f
 		above += float64(hi * hi)
 	}
 	if n == 0 {
-		return
+		return nil
 	}
 	estimate /= weights
-	f.oneLook = &api.Difference{
+	return &api.Difference{
 		Estimate: estimate, Lo: estimate - math.Sqrt(below)/weights, Hi: estimate + math.Sqrt(above)/weights,
-		Method: method, Strata: int(n), Open: openLimits(runsC, runsB, p, q.Confidence),
+		Method: method, Strata: int(n), Open: openLimits(runsC, runsB, p, confidence),
 	}
+}
+
+// otherSide is the level of the limit away from harm in the interval of a look.
+const otherSide = 0.025
+
+// quantileAtLook is the interval that belongs to a look of the test on values
+// beyond the baseline's quantile: the ordinary one, its harmful limit at the
+// level of the look. The test is about shares and the interval about units, so
+// the limit is put on the side of the margin that the test decided for.
+func (q Question) quantileAtLook(g api.Gate, t *Tested, margin float64) *api.Difference {
+	if !t.Tested || !(t.Level > 0 && t.Level < 1) {
+		return nil
+	}
+	harm := q.quantileDifference(g, max(-stats.NormalQuantile(t.Level), 0), max(1-2*t.Level, 0.5))
+	other := q.quantileDifference(g, -stats.NormalQuantile(otherSide), 1-2*otherSide)
+	if harm == nil || !finite(harm.Estimate, harm.Lo, harm.Hi, other.Lo, other.Hi) {
+		return nil
+	}
+	d := *harm
+	d.Open = ""
+	if g.Better == api.BetterHigher {
+		d.Lo, d.Hi = other.Lo, onSide(harm.Hi, -margin, t.Regressed, -1)
+	} else {
+		d.Lo, d.Hi = onSide(harm.Lo, margin, t.Regressed, 1), other.Hi
+	}
+	return &d
+}
+
+// onSide moves a limit to the margin or just short of it if it contradicts the decision; harm is towards side.
+func onSide(limit, margin float64, regressed bool, side float64) float64 {
+	beyond := side*limit >= side*margin
+	switch {
+	case regressed && !beyond:
+		return margin
+	case !regressed && beyond:
+		return math.Nextafter(margin, math.Inf(int(-side)))
+	}
+	return limit
 }
 
 // openLimits names the limits of a difference that the runs compared do not

@@ -177,6 +177,32 @@ func (b *Block) AddOutcome(side Side, counted Counted, outcome Run) error {
 	return nil
 }
 
+// Pair is the runs of both releases on one probe: of each its first one since
+// the rollout's evidence began.
+type Pair struct {
+	// Index is the log index of the later run, which completes the pair.
+	Index int64
+	Probe string
+	// Fresh: the candidate's run belongs to the block's step.
+	Fresh               bool
+	Candidate, Baseline map[string]api.Metric
+}
+
+// AddPair folds in a pair that one of the block's runs completed. It fails where a metric is out of range.
+func (b *Block) AddPair(p Pair) error {
+	for i := range b.Tallies {
+		if err := b.Tallies[i].pair(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Pairs reports whether a gate wants pairs.
+func (b Block) Pairs() bool {
+	return slices.ContainsFunc(b.Tallies, func(t Tally) bool { return t.Gate.Pair != "" })
+}
+
 // fold adds a run to tallies.
 func fold(tallies []Tally, side Side, run Run, fresh bool) error {
 	for _, m := range run.Metrics {
@@ -214,6 +240,9 @@ func (b Block) strata(gate string) []stratum {
 // that of the block if the block is, and that of an earlier epoch if the
 // baseline has no value in it.
 func (b Block) historical(epoch int64, t Tally) bool {
+	if t.Gate.Pair != "" {
+		return false
+	}
 	if epoch == b.Epoch {
 		return b.Historical()
 	}

@@ -3,6 +3,7 @@ package rollout
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"slices"
 
 	"github.com/cobound/prova/api"
@@ -50,10 +51,18 @@ func (h History) Beside(strata []compare.Stratum) []compare.Stratum {
 	return out
 }
 
-// Ref names the history, given the JSON in which it is kept.
-func (h History) Ref(kept []byte) HistoryRef {
-	sum := sha256.Sum256(kept)
-	return HistoryRef{Runs: h.Runs, FirstIndex: h.FirstIndex, LastIndex: h.LastIndex, Digest: hex.EncodeToString(sum[:])}
+// Kept returns the JSON in which the history is kept, and its name; nil and the
+// zero value if there is none.
+func (h History) Kept() ([]byte, HistoryRef, error) {
+	if h.Runs == 0 {
+		return nil, HistoryRef{}, nil
+	}
+	doc, err := json.Marshal(h)
+	if err != nil {
+		return nil, HistoryRef{}, err
+	}
+	sum := sha256.Sum256(doc)
+	return doc, HistoryRef{Runs: h.Runs, FirstIndex: h.FirstIndex, LastIndex: h.LastIndex, Digest: hex.EncodeToString(sum[:])}, nil
 }
 
 // threshold is what a quantile's values are held against: the quantile of the

@@ -27,8 +27,8 @@ type Ledger struct {
 
 // NewLedger opens the ledger of a policy. Rollback gates share the error
 // budget; so do hold gates among themselves, whose false alarm only stops a
-// rollout from advancing.
-func NewLedger(p api.Policy, h History) (Ledger, error) {
+// rollout from advancing. The seed, the rollout's id, names its random numbers.
+func NewLedger(seed string, p api.Policy, h History) (Ledger, error) {
 	l := Ledger{Gates: make([]Test, len(p.Gates))}
 	deciding := map[api.On]float64{}
 	for _, g := range p.Gates {
@@ -40,7 +40,7 @@ func NewLedger(p api.Policy, h History) (Ledger, error) {
 			continue
 		}
 		l.Gates[i].Budget = p.ErrorBudget / deciding[g.On]
-		test, err := newTest(g, p, h, l.Gates[i].Budget)
+		test, err := newTest(seed, g, p, h, l.Gates[i].Budget)
 		if err != nil {
 			return Ledger{}, err
 		}

@@ -68,7 +68,7 @@ func sees(p api.Policy, t Traffic) string {
 		if g.On != api.OnRollback {
 			continue
 		}
-		ledger, err := NewLedger(p, History{})
+		ledger, err := NewLedger("plan", p, History{})
 		if err != nil {
 			return ""
 		}

@@ -19,6 +19,8 @@ const (
 	MostMinRuns = 1_000_000
 	// MostGates that decide.
 	MostGates = 32
+	// mostMeanMargin is what the test of a mean can take off a value.
+	mostMeanMargin = 1e15
 )
 
 func defaultSteps() []int { return []int{5, 25, 50, 100} }
@@ -92,16 +94,22 @@ func checkGates(p api.Policy, bad report) {
 			bad(at, "gate %s stands twice", g.ID())
 		}
 		seen[g.ID()] = true
-		if g.Pair != "" {
-			bad(at+"/pair", "gates on pairs are not in this version: leave out pair=%s", g.Pair)
+		if g.Pair != "" && g.Margin.Relative {
+			bad(at+"/margin", "the margin of a gate on pairs is in units of %s, not a share of the baseline: give it as a number", g.Metric)
+		}
+		if g.Pair != "" && g.On == api.OnWarn {
+			bad(at+"/pair", "a gate on pairs decides in a rollout: say on=rollback or on=hold, or leave out pair=%s", g.Pair)
+		}
+		if g.Statistic == api.StatisticMean && g.Margin.Relative && g.Better == api.BetterHigher && g.Margin.Value >= 1 {
+			bad(at+"/margin", "a margin of %s leaves nothing of %s to lose: want less than 100%%", g.Margin, g.Metric)
+		}
+		if g.Statistic == api.StatisticMean && !g.Margin.Relative && g.Margin.Value > mostMeanMargin {
+			bad(at+"/margin", "a margin on a mean is at most %g; got %s", mostMeanMargin, g.Margin)
 		}
 		if g.On == api.OnWarn {
 			continue
 		}
 		decisive++
-		if p.Guarantee == api.GuaranteeRollout && g.Statistic != api.StatisticRate {
-			bad(at+"/statistic", "the guarantee over the rollout covers rates in this version, not the %s of %s: use on=warn for it, gate a rate, or choose guarantee=look", g.Statistic, g.Metric)
-		}
 	}
 	if decisive == 0 {
 		bad("/gates", "at least one gate must decide: on=rollback or on=hold")

@@ -66,7 +66,7 @@ func TestPolicyRefuses(t *testing.T) {
 		"/error_budget":   {{ErrorBudget: ptr(0.0)}, {ErrorBudget: ptr(0.6)}, {ErrorBudget: ptr(-1.0)}},
 		"/gates":          {{Gates: gates(t, "success:on=warn")}},
 		"/gates/1":        {{Gates: gates(t, "success", "success:on=hold")}},
-		"/gates/0/pair":   {{Gates: gates(t, "success:pair=probe")}},
+		"/gates/0/pair":   {{Gates: gates(t, "success:pair=probe:on=warn", "error")}},
 		"/mode":           {{Mode: "live"}},
 		"/guarantee":      {{Guarantee: "none"}},
 		"/promote_on":     {{PromoteOn: "better"}, {PromoteOn: "non_inferior", PromoteMargin: ptr(0.05), Guarantee: api.GuaranteeLook}},
@@ -74,8 +74,7 @@ func TestPolicyRefuses(t *testing.T) {
 		"/baseline":       {{Baseline: "yesterday"}},
 		"/srm":            {{SRM: "sometimes"}},
 		"/pairwise":       {{Pairwise: map[string]any{"min_pairs": 5}}},
-		// The guarantee over the rollout is for rates; a mean may warn, or decide under guarantee look.
-		"/gates/0/statistic": {{Gates: gates(t, "latency_ms:p95")}, {Gates: gates(t, "cost_usd:on=hold")}},
+		"/gates/0/margin": {{Gates: gates(t, "success:pair=probe:margin=5%")}, {Gates: gates(t, "score:margin=100%")}, {Gates: gates(t, "cost_usd:margin=2e15")}},
 	} {
 		for _, r := range requests {
 			_, errs := rollout.NewPolicy(r, []string{"success"})
@@ -304,7 +303,7 @@ func TestBudgetIsShared(t *testing.T) {
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	ledger, err := rollout.NewLedger(policy, rollout.History{})
+	ledger, err := rollout.NewLedger("rol_test", policy, rollout.History{})
 	if err != nil {
 		t.Fatal(err)
 	}

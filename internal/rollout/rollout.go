@@ -39,11 +39,15 @@ type Rollout struct {
 
 // New begins a ramp at its first step.
 func New(id string, p api.Policy, h History) (Rollout, error) {
-	ledger, err := NewLedger(p, h)
+	ledger, err := NewLedger(id, p, h)
 	if err != nil {
 		return Rollout{}, err
 	}
-	return Rollout{ID: id, Policy: p, State: api.StateActive, Step: 1, Ledger: ledger, Fresh: make([]int64, len(p.Gates)), Attempt: 1}, nil
+	_, past, err := h.Kept()
+	if err != nil {
+		return Rollout{}, err
+	}
+	return Rollout{ID: id, Policy: p, History: past, State: api.StateActive, Step: 1, Ledger: ledger, Fresh: make([]int64, len(p.Gates)), Attempt: 1}, nil
 }
 
 // Continue begins a ramp at its first step with the evidence and the ledger of
@@ -202,10 +206,26 @@ func (r Rollout) verdict(e Evidence) (api.Verdict, error) {
 	}
 	v := compare.Releases(compare.Question{
 		Gates: r.Policy.Gates, Confidence: r.Policy.Confidence, MinRuns: r.Policy.MinRuns, Guarantee: r.Policy.Guarantee,
-		Strata: e.Strata, Tests: tests, Quiet: e.Quiet, Seed: r.ID, Look: r.Ledger.Block, Attempt: r.Attempt,
+		Strata: withPairs(e), Tests: tests, Quiet: e.Quiet, Seed: r.ID, Look: r.Ledger.Block, Attempt: r.Attempt,
 	})
 	v.Checks = append(v.Checks, r.checks(e)...)
 	return v, nil
+}
+
+// withPairs adds the pairs so far to the strata, in the newest one: a pair may reach over epochs.
+func withPairs(e Evidence) []compare.Stratum {
+	pairs := map[string]compare.Pairs{}
+	for _, t := range e.Open.Tallies {
+		if t.Gate.Pair != "" {
+			pairs[t.Gate.Metric] = t.Paired
+		}
+	}
+	if len(pairs) == 0 || len(e.Strata) == 0 {
+		return e.Strata
+	}
+	strata := slices.Clone(e.Strata)
+	strata[len(strata)-1].Pairs = pairs
+	return strata
 }
 
 // after is the state that a decision leads to.

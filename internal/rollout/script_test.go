@@ -34,6 +34,12 @@ type play struct {
 
 func newPlay(t fataler, request api.CreateRollout, seen ...string) *play {
 	t.Helper()
+	return newPlayAfter(t, rollout.History{}, request, seen...)
+}
+
+// newPlayAfter begins a rollout whose baseline has a history.
+func newPlayAfter(t fataler, h rollout.History, request api.CreateRollout, seen ...string) *play {
+	t.Helper()
 	if len(request.Gates) == 0 && len(seen) == 0 {
 		seen = []string{"success"}
 	}
@@ -41,11 +47,11 @@ func newPlay(t fataler, request api.CreateRollout, seen ...string) *play {
 	if len(errs) > 0 {
 		t.Fatalf("policy: %v", errs)
 	}
-	r, err := rollout.New("rol_test", p, rollout.History{})
+	r, err := rollout.New("rol_test", p, h)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &play{t: t, r: r, epoch: 1, block: rollout.FirstBlock(p, rollout.History{}, rollout.RuleOf(p, 0), 1, 0), strata: []compare.Stratum{{Epoch: 1}}}
+	return &play{t: t, r: r, epoch: 1, block: rollout.FirstBlock(p, h, rollout.RuleOf(p, h.Runs), 1, 0), strata: []compare.Stratum{{Epoch: 1}}}
 }
 
 // run records one run. success is "1", "0" or "-" for a run that lacks the metric.
@@ -113,7 +119,7 @@ func (p *play) traffic(n, per, candidateFailures, baselineFailures int) {
 }
 
 func (p *play) tick() rollout.Decision {
-	next, d, err := p.r.Tick(rollout.Evidence{Blocks: p.closed, Strata: p.strata})
+	next, d, err := p.r.Tick(rollout.Evidence{Blocks: p.closed, Strata: p.strata, Open: p.block})
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -316,7 +322,7 @@ func digest(t *testing.T, r rollout.Rollout) string {
 func TestTickIsRepeatable(t *testing.T) {
 	p := newPlay(t, api.CreateRollout{Mode: api.ModeCanary})
 	p.traffic(47, 19, 5, 80)
-	e := rollout.Evidence{Blocks: p.closed, Strata: p.strata}
+	e := rollout.Evidence{Blocks: p.closed, Strata: p.strata, Open: p.block}
 	one, first, err := p.r.Tick(e)
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/internal/compare"
 	"github.com/cobound/prova/internal/stats"
 )
 
@@ -19,6 +20,12 @@ type Tally struct {
 	// Threshold is the histogram bin that a quantile's values are held against; it was
 	// fixed before the block began, and is absent while nothing is known of the baseline.
 	Threshold *stats.Bin `json:"threshold,omitempty"`
+	// CandidateValues and BaselineValues are those of a mean, Differences those of a mean on pairs, candidate minus baseline.
+	CandidateValues stats.Values `json:"candidate_values,omitzero"`
+	BaselineValues  stats.Values `json:"baseline_values,omitzero"`
+	Differences     stats.Values `json:"differences,omitzero"`
+	// Paired are all pairs since the rollout began, of a gate on pairs, for the figures shown.
+	Paired compare.Pairs `json:"paired,omitzero"`
 	// History counts the values that the baseline reported before the rollout.
 	History Counts `json:"history,omitzero"`
 }
@@ -55,7 +62,7 @@ func tallies(p api.Policy, h History) []Tally {
 func emptied(tallies []Tally) []Tally {
 	out := make([]Tally, len(tallies))
 	for i, t := range tallies {
-		out[i] = Tally{Gate: t.Gate, Threshold: t.Threshold, History: t.History}
+		out[i] = Tally{Gate: t.Gate, Threshold: t.Threshold, History: t.History, Paired: t.Paired}
 	}
 	return out
 }
@@ -65,22 +72,72 @@ func (t Tally) empty() bool { return t.Candidate.N == 0 && t.Baseline.N == 0 }
 // add folds in a run's value of the gate's metric, if it has one.
 func (t *Tally) add(side Side, run Run, fresh bool) error {
 	metric, ok := run.Metrics[t.Gate.Metric]
-	if !ok {
+	if !ok || t.Gate.Pair != "" {
 		return nil
 	}
 	v := metric.Value
 	if t.quantile() {
 		v = t.beyond(side, v)
 	}
+	counts, values := &t.Candidate, &t.CandidateValues
 	if side == Baseline {
-		t.Baseline.add(v)
-		return nil
+		counts, values = &t.Baseline, &t.BaselineValues
 	}
-	t.Candidate.add(v)
-	if fresh {
+	counts.add(v)
+	if side == Candidate && fresh {
 		t.Fresh++
 	}
+	if t.Gate.Statistic == api.StatisticMean {
+		return values.Add(v, run.Unit)
+	}
 	return nil
+}
+
+// pair folds in a pair of runs of one probe, of a gate on pairs whose metric both carry.
+func (t *Tally) pair(p Pair) error {
+	c, inCandidate := p.Candidate[t.Gate.Metric]
+	b, inBaseline := p.Baseline[t.Gate.Metric]
+	if t.Gate.Pair == "" || !inCandidate || !inBaseline {
+		return nil
+	}
+	t.Candidate.N++
+	t.Baseline.N++
+	if p.Fresh {
+		t.Fresh++
+	}
+	var up compare.PairUp
+	for side, m := range map[compare.Side]api.Metric{compare.CandidateSide: c, compare.BaselineSide: b} { // sums, so the order does not matter
+		if err := up.Add(p.Probe, side, map[string]api.Metric{t.Gate.Metric: m}); err != nil {
+			return err
+		}
+	}
+	t.Paired.Merge(up.Pairs()[t.Gate.Metric])
+	if t.Gate.Statistic == api.StatisticMean {
+		return t.Differences.Add(c.Value-b.Value, uint64(stats.SeedOf("probe", p.Probe)))
+	}
+	t.discordant(c.Value, b.Value)
+	return nil
+}
+
+// discordant counts a pair of rates: a one stands for a pair in which only this
+// release failed. A pair with a value other than 0 and 1 counts as neither.
+func (t *Tally) discordant(candidate, baseline float64) {
+	if candidate != 0 && candidate != 1 || baseline != 0 && baseline != 1 {
+		return
+	}
+	failure := 0.0
+	if t.Gate.Better == api.BetterLower {
+		failure = 1
+	}
+	only := func(mine, other float64, c *Counts) {
+		if mine == failure && other != failure {
+			c.Ones++
+		} else {
+			c.Zeros++
+		}
+	}
+	only(candidate, baseline, &t.Candidate)
+	only(baseline, candidate, &t.Baseline)
 }
 
 func (t Tally) quantile() bool {
@@ -148,7 +205,7 @@ func (c Counts) boolean() bool { return c.Zeros+c.Ones == c.N }
 
 // failures are the runs on the harmful side of a gate.
 func (t Tally) failures(c Counts) stats.Proportion {
-	if t.Gate.Statistic == api.StatisticRate && t.Gate.Better == api.BetterHigher {
+	if t.Gate.Statistic == api.StatisticRate && t.Gate.Better == api.BetterHigher && t.Gate.Pair == "" {
 		return stats.Proportion{X: c.Zeros, N: c.N}
 	}
 	return stats.Proportion{X: c.Ones, N: c.N}

@@ -30,10 +30,12 @@ type sequential interface {
 	encoding.BinaryMarshaler
 	// look tests one stratum of a closed block, and says whether some outcome of it could have regressed.
 	look(g api.Gate, s stratum) (next sequential, look api.Look, reachable bool, err error)
-	// candidates counts the candidate runs (or pairs, or units) tested so far.
+	// candidates counts the candidate runs, pairs or units that were tested.
 	candidates() int64
 	// interval is the one that belongs to the last look, candidate minus baseline; false if there is none.
 	interval(g api.Gate) (stats.Difference, bool)
+	// method names how the interval is made.
+	method() string
 }
 
 // state is a test, read from its binary form when it is first needed and
@@ -73,17 +75,48 @@ func (s state) of(g api.Gate) (sequential, error) {
 	if s.test != nil {
 		return s.test, nil
 	}
-	var t stats.SequentialTest
-	if err := t.UnmarshalBinary(s.data); err != nil {
+	var err error
+	var test sequential
+	if g.Statistic == api.StatisticMean {
+		var t stats.PermutationTest
+		err = t.UnmarshalBinary(s.data)
+		test = means{t}
+	} else {
+		var t stats.SequentialTest
+		err = t.UnmarshalBinary(s.data)
+		test = counts{t}
+	}
+	if err != nil {
 		return nil, fmt.Errorf("state of gate %s: %w", g.ID(), err)
 	}
-	return counts{t}, nil
+	return test, nil
 }
 
-// newTest opens the test of a gate, with its share of the error budget.
-func newTest(g api.Gate, p api.Policy, h History, budget float64) (sequential, error) {
-	past := Tally{Gate: g}.failures(h.counts(g))
-	t, err := stats.NewSequentialTest(stats.TestPlan{Budget: budget, Information: Planned(p), FirstLook: p.FirstLook, History: past})
+// newTest opens the test of a gate, with its share of the error budget. A seed names the rollout.
+func newTest(seed string, g api.Gate, p api.Policy, h History, budget float64) (sequential, error) {
+	information := Planned(p)
+	if g.Pair != "" { // a pair has half a unit of it, whatever the weight
+		information = float64(p.MinRuns) * float64(len(p.Steps)-1) / 2
+	}
+	if g.Statistic == api.StatisticMean {
+		plan := stats.PermutationPlan{
+			Budget: budget, Information: information, FirstLook: p.FirstLook, Seed: stats.SeedOf(seed, g.ID()),
+			LowerIsWorse: g.Better == api.BetterHigher, Margin: meanMargin(g), History: h.Metrics[g.Metric],
+		}
+		if g.Pair != "" {
+			plan.History = stats.Summary{}
+		}
+		t, err := stats.NewPermutationTest(plan)
+		if err != nil {
+			return nil, fmt.Errorf("gate %s: %w", g.ID(), err)
+		}
+		return means{t}, nil
+	}
+	plan := stats.TestPlan{Budget: budget, Information: information, FirstLook: p.FirstLook}
+	if g.Pair == "" {
+		plan.History = Tally{Gate: g}.failures(h.counts(g))
+	}
+	t, err := stats.NewSequentialTest(plan)
 	if err != nil {
 		return nil, fmt.Errorf("gate %s: %w", g.ID(), err)
 	}
@@ -96,7 +129,10 @@ type counts struct{ stats.SequentialTest }
 
 func (t counts) look(g api.Gate, s stratum) (sequential, api.Look, bool, error) {
 	b := stats.Block{Stratum: s.epoch, Candidate: s.failures(s.Candidate), Baseline: s.failures(s.Baseline)}
-	if s.historical {
+	switch {
+	case g.Pair != "":
+		b.Design, b.Stratum = stats.Paired, 0 // a pair may reach over epochs
+	case s.historical:
 		b = stats.Block{Design: stats.Historical, Candidate: b.Candidate} // one stratum: the history is shared
 	}
 	margin := marginOf(g, s.against())
@@ -125,6 +161,53 @@ func (t counts) interval(g api.Gate) (stats.Difference, bool) {
 		d = stats.Difference{Estimate: -d.Estimate, Lo: -d.Hi, Hi: -d.Lo}
 	}
 	return d, true
+}
+
+func (counts) method() string { return "exact-conditional" }
+
+// means is the sequential permutation test of a mean, or of the mean of
+// differences on pairs.
+type means struct{ stats.PermutationTest }
+
+func (t means) look(g api.Gate, s stratum) (sequential, api.Look, bool, error) {
+	b := stats.MeanBlock{Stratum: s.epoch, Candidate: s.CandidateValues, Baseline: s.BaselineValues}
+	switch {
+	case g.Pair != "":
+		b = stats.MeanBlock{Differences: s.Differences}
+	case s.historical:
+		b = stats.MeanBlock{Candidate: s.CandidateValues}
+	}
+	next, l, err := t.Look(b)
+	if err != nil {
+		return t, api.Look{}, false, err
+	}
+	look := api.Look{
+		Number: l.Number, Stratum: l.Stratum, Historical: s.historical,
+		Candidate: api.Failures{Runs: l.CandidateUnits}, Baseline: api.Failures{Runs: l.BaselineUnits},
+		Information: l.Information, Allowed: l.Allowed, Used: l.Used, Statistic: l.Statistic, Critical: l.Critical,
+		Tested: l.Tested, Regressed: l.Tested && l.Regressed,
+	}
+	return means{next}, look, l.Tested && l.Reachable, nil
+}
+
+func (t means) candidates() int64 {
+	_, _, _, units := t.Totals()
+	return units
+}
+
+func (t means) interval(api.Gate) (stats.Difference, bool) {
+	d, err := t.Interval(displayUpper)
+	return d, err == nil
+}
+
+func (means) method() string { return "sequential-permutation" }
+
+// meanMargin is the gate's margin on a mean.
+func meanMargin(g api.Gate) stats.MeanMargin {
+	if g.Margin.Relative {
+		return stats.MeanMargin{Relative: g.Margin.Value}
+	}
+	return stats.MeanMargin{Absolute: g.Margin.Value}
 }
 
 // couldCross asks whether the test would have crossed had every candidate run
@@ -192,13 +275,13 @@ func (t Test) tested(g api.Gate, p api.Policy, quiet bool) (compare.Tested, erro
 	}
 	out := compare.Tested{
 		Tested: t.Last.Tested, Reachable: t.Reachable, Regressed: t.Regressed,
-		CandidateRuns: test.candidates(), FirstLook: p.FirstLook, Ledger: t.ledger(p),
+		CandidateRuns: test.candidates(), FirstLook: p.FirstLook, Level: t.Last.Level, Ledger: t.ledger(p),
 	}
 	if quiet {
 		return out, nil
 	}
 	if d, ok := test.interval(g); ok {
-		out.Difference = &api.Difference{Estimate: d.Estimate, Lo: d.Lo, Hi: d.Hi, Method: "exact-conditional", Strata: int(t.Last.Strata)}
+		out.Difference = &api.Difference{Estimate: d.Estimate, Lo: d.Lo, Hi: d.Hi, Method: test.method(), Strata: int(t.Last.Strata)}
 	}
 	return out, nil
 }
@@ -207,6 +290,6 @@ func (t Test) tested(g api.Gate, p api.Policy, quiet bool) (compare.Tested, erro
 func (t Test) ledger(p api.Policy) api.GateLedger {
 	return api.GateLedger{
 		Budget: t.Budget, Allowed: t.Last.Allowed, Used: t.Last.Used, Information: t.Last.Information,
-		Planned: Planned(p), Score: t.Last.Score, Boundary: t.Last.Boundary, Looks: t.Last.Number,
+		Planned: Planned(p), Score: t.Last.Score, Boundary: t.Last.Boundary, Statistic: t.Last.Statistic, Critical: t.Last.Critical, Looks: t.Last.Number,
 	}
 }
