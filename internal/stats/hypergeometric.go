@@ -1,5 +1,7 @@
 package stats
 
+import "slices"
+
 // chances is a stretch of a probability law on the integers: cells[i] is the
 // probability of lo+i, and what lies outside is taken to be 0.
 type chances struct {
@@ -18,36 +20,38 @@ const negligible = 1e-120
 //
 // Source: Fisher 1935; the ratio of neighbouring terms needs no factorials, and
 // starting at the mode keeps every term within range.
-func hypergeometric(candidate, baseline, failures int64, odds float64) chances {
+//
+// The cells are appended to space, which may be empty: room for a small law
+// spares an allocation.
+func hypergeometric(candidate, baseline, failures int64, odds float64, space []float64) chances {
 	lo, hi := max(0, failures-baseline), min(failures, candidate)
 	mode := hypergeometricMode(candidate, baseline, failures, odds, lo, hi)
-	down := []float64{}
+	cells := space[:0]
 	for x, r := mode, 1.0; x > lo; x-- {
 		r /= hypergeometricRatio(candidate, baseline, failures, x-1) * odds
 		if r < negligible {
 			break
 		}
-		down = append(down, r)
+		cells = append(cells, r)
 	}
-	law := chances{lo: mode - int64(len(down)), cells: make([]float64, 0, 2*len(down)+1)}
-	for i := len(down) - 1; i >= 0; i-- {
-		law.cells = append(law.cells, down[i])
-	}
-	law.cells = append(law.cells, 1)
+	law := chances{lo: mode - int64(len(cells))}
+	slices.Reverse(cells)
+	cells = append(cells, 1)
 	for x, r := mode, 1.0; x < hi; x++ {
 		r *= hypergeometricRatio(candidate, baseline, failures, x) * odds
 		if r < negligible {
 			break
 		}
-		law.cells = append(law.cells, r)
+		cells = append(cells, r)
 	}
 	sum := 0.0
-	for _, r := range law.cells {
+	for _, r := range cells {
 		sum += r
 	}
-	for i := range law.cells {
-		law.cells[i] /= sum
+	for i := range cells {
+		cells[i] /= sum
 	}
+	law.cells = cells
 	return law
 }
 

@@ -20,7 +20,7 @@ func TestHypergeometric(t *testing.T) {
 		{4, 3, 0, 3, []float64{1}},
 		{1, 1, 1, 1, []float64{0.5, 0.5}},
 	} {
-		law := hypergeometric(c.m, c.n, c.failures, c.odds)
+		law := hypergeometric(c.m, c.n, c.failures, c.odds, nil)
 		if law.hi() != int64(len(c.want)-1) {
 			t.Errorf("%+v: highest value %d", c, law.hi())
 		}
@@ -34,7 +34,7 @@ func TestHypergeometric(t *testing.T) {
 
 func TestHypergeometricMoments(t *testing.T) {
 	for _, c := range [][3]int64{{1000, 19000, 2000}, {1 << 20, 1 << 20, 1 << 18}, {7, 5, 6}, {1, 500, 250}} {
-		law := hypergeometric(c[0], c[1], c[2], 1)
+		law := hypergeometric(c[0], c[1], c[2], 1, nil)
 		m, n, f := float64(c[0]), float64(c[1]), float64(c[2])
 		sum, mean, square := 0.0, 0.0, 0.0
 		for i, p := range law.cells {

@@ -122,8 +122,8 @@ func (j joint) byNode(nodes []node, runs int64) joint {
 		if i > 0 {
 			p.next()
 		}
-		for k := range sum.rows {
-			sum.rows[k].add(r, p.p[k], 0)
+		for k, share := range p.shares() {
+			sum.rows[k].add(r, share, 0)
 		}
 	}
 	return sum
@@ -226,4 +226,21 @@ func (j joint) tail(z int64) float64 {
 		sum += r.tail(z)
 	}
 	return sum
+}
+
+// moments returns the mean and the variance of Z.
+func (j joint) moments() (mean, variance float64) {
+	origin := float64(j.lo())
+	sum, first, second := 0.0, 0.0, 0.0
+	for _, r := range j.rows {
+		z := float64(r.lo) - origin
+		for _, p := range r.cells {
+			sum += p
+			first += float64(p * z)
+			second += float64(float64(p*z) * z)
+			z++
+		}
+	}
+	first /= sum
+	return origin + first, second/sum - float64(first*first)
 }

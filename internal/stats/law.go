@@ -25,8 +25,12 @@ func (c chances) at(z int64) float64 {
 func (c chances) convolved(x chances, step int64) chances {
 	width := int64(len(x.cells)-1) * step
 	sum := chances{lo: c.lo + step*x.lo, cells: make([]float64, int64(len(c.cells))+width)}
-	for i, p := range x.cells {
-		sum.add(c, p, step*(x.lo+int64(i)))
+	i := 0
+	for ; i+1 < len(x.cells); i += 2 {
+		sum.addTwo(c, x.cells[i], x.cells[i+1], step*(x.lo+int64(i)), step)
+	}
+	if i < len(x.cells) {
+		sum.add(c, x.cells[i], step*(x.lo+int64(i)))
 	}
 	return sum
 }
@@ -39,6 +43,27 @@ func (c chances) add(law chances, p float64, shift int64) {
 	into := c.cells[law.lo+shift-c.lo:][:len(law.cells)]
 	for z, q := range law.cells {
 		into[z] += float64(p * q)
+	}
+}
+
+// addTwo adds p0 times a law moved up by shift, and then p1 times the same law
+// moved up by step more, in one pass where they meet.
+func (c chances) addTwo(law chances, p0, p1 float64, shift, step int64) {
+	cells := law.cells
+	n := min(step, int64(len(cells)))
+	into := c.cells[law.lo+shift-c.lo:][:int64(len(cells))+step]
+	for z, q := range cells[:n] {
+		into[z] += float64(p0 * q)
+	}
+	both := into[n:len(cells)]
+	later, sooner := cells[n:][:len(both)], cells[:len(both)]
+	for z := range both {
+		both[z] = both[z] + float64(p0*later[z]) + float64(p1*sooner[z])
+	}
+	rest := cells[len(both):]
+	end := into[int64(len(both))+step:][:len(rest)]
+	for z, q := range rest {
+		end[z] += float64(p1 * q)
 	}
 }
 

@@ -196,14 +196,16 @@ func (t SequentialTest) Look(b Block, m Margin) (SequentialTest, Look, error) {
 func (t *SequentialTest) addConditional(b Block, odds float64) {
 	failures := b.Candidate.X + b.Baseline.X
 	most := min(failures, b.Candidate.N)
+	var space [64]float64
 	var law chances
 	if b.Design == Paired {
 		law = binomial(failures, odds)
 		t.varied = t.varied || failures > 0
 	} else {
-		law = hypergeometric(b.Candidate.N, b.Baseline.N, failures, odds)
+		law = hypergeometric(b.Candidate.N, b.Baseline.N, failures, odds, space[:])
 		t.varied = t.varied || failures > 0 && failures < b.Candidate.N+b.Baseline.N
 	}
+	t.splitIfLarge(t.historicalRuns(), int64(len(law.cells)), 0)
 	step := t.step(law.hi(), b.Candidate.X, most)
 	t.paths, t.scores = t.paths.convolved(law, step), t.scores.convolved(law, step)
 	t.trim()

@@ -156,7 +156,8 @@ func (t SequentialTest) consistentLaws() error {
 		case historical && t.byNode:
 			ok = j.first == 0 && len(j.rows) == nodeCount
 		case historical:
-			ok = j.last() <= runs
+			ok = j.last() <= runs && int64(len(j.rows)) <= areaLimit/(j.hi()-j.lo()+1) &&
+				j.first >= t.scores.first && j.last() <= t.scores.last()
 		}
 		if !ok || t.byNode && !historical || len(j.rows) > 1 && j.hi()-j.lo() > spreadLimit {
 			return errors.New("stats: malformed test: rows out of range")

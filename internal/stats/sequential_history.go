@@ -5,9 +5,11 @@ const (
 	// undecided paths. What is left out counts as used, so nothing is given away.
 	rowFloor = 1e-20
 	// rowScoreFloor does so for the law of all scores.
-	rowScoreFloor = 1e-40
-	// cellLimit is the size of a law beyond which a row for each node is smaller.
+	rowScoreFloor = 1e-30
+	// cellLimit is the size of a law, and areaLimit the number of places in it,
+	// beyond which a row for each node is smaller.
 	cellLimit = 1 << 16
+	areaLimit = 1 << 24
 	// failureLimit is the largest block that a row for each failure is kept for.
 	failureLimit = 512
 )
@@ -17,15 +19,15 @@ const (
 func (t *SequentialTest) addHistorical(b Block, m Margin) {
 	runs := t.historicalRuns() - b.Candidate.N // before this block
 	m.OddsRatio = m.ratio()
-	if !t.byNode && t.nodes != nil && (m != t.margin || b.Candidate.N > failureLimit || t.scores.size() > cellLimit) ||
-		t.nodes == nil && b.Candidate.N > failureLimit {
-		if t.nodes == nil {
-			t.nodes = nodesOf(t.plan.History, m)
-		}
-		t.paths, t.scores = t.paths.byNode(t.nodes, runs), t.scores.byNode(t.nodes, runs)
-		t.byNode = true
+	changed := t.nodes != nil && m != t.margin
+	if t.nodes == nil {
+		t.nodes, t.margin = nodesOf(t.plan.History, m), m
 	}
-	if t.nodes == nil || m != t.margin {
+	if changed || b.Candidate.N > failureLimit {
+		t.splitByNode(runs)
+	}
+	t.splitIfLarge(runs, b.Candidate.N, b.Candidate.N)
+	if changed {
 		t.nodes, t.margin = nodesOf(t.plan.History, m), m
 	}
 	failures := b.Candidate.X + t.plan.History.X
@@ -42,6 +44,26 @@ func (t *SequentialTest) addHistorical(b Block, m Margin) {
 		t.scores = t.scores.extended(laws, first, b.Candidate.N, step)
 	}
 	t.trim()
+}
+
+// splitByNode gives each node a row, after so many runs against the history.
+func (t *SequentialTest) splitByNode(runs int64) {
+	if !t.byNode {
+		t.paths, t.scores = t.paths.byNode(t.nodes, runs), t.scores.byNode(t.nodes, runs)
+		t.byNode = true
+	}
+}
+
+// splitIfLarge does so before a block that adds failures and rows if the laws
+// would become too large otherwise.
+func (t *SequentialTest) splitIfLarge(runs, failures, rows int64) {
+	if t.nodes == nil || t.byNode {
+		return
+	}
+	spread := t.scores.hi() - t.scores.lo() + lookWeight(t.looks, t.halvings)*failures
+	if t.scores.size() > cellLimit || (int64(len(t.scores.rows))+rows) > areaLimit/(spread+1) {
+		t.splitByNode(runs)
+	}
 }
 
 // historicalRuns counts the candidate's runs against the finished baseline.

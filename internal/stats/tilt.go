@@ -9,6 +9,10 @@ import (
 // be without end: the rates of 0 and 1 are reached to the last digit.
 const tiltLimit = 60
 
+// rootError is the relative error within which a limit is found before it is
+// bisected to the last digits.
+const rootError = 1e-13
+
 // Interval returns the difference of failure rates, candidate minus baseline,
 // in [-1, 1], weighted over the strata by n_c n_b / (n_c + n_b), with the
 // interval that belongs to the last look: its lower limit is at the level of
@@ -32,12 +36,8 @@ func (t SequentialTest) Interval(upper float64) (Difference, error) {
 	}
 	law := t.tilting()
 	step := t.meanStep
-	low := bisect(tiltLimit/step, func(tilt float64) bool {
-		return law.tail(law.y, tilt) < t.level
-	})
-	high := bisect(tiltLimit/step, func(tilt float64) bool {
-		return 1-law.tail(law.y+1, tilt) > upper
-	})
+	low := law.limit(law.y, t.level, tiltLimit/step, func(tail float64) bool { return tail < t.level })
+	high := law.limit(law.y+1, 1-upper, tiltLimit/step, func(tail float64) bool { return 1-tail > upper })
 	d := Difference{
 		Estimate: t.estimate(),
 		Lo:       t.difference(Exp(float64(step * low))),
@@ -101,18 +101,87 @@ func (t SequentialTest) tilting() tilting {
 		if i > 0 {
 			p.next()
 		}
-		law.shares = append(law.shares, p.p[:]...)
+		shares := p.shares()
+		law.shares = append(law.shares, shares[:]...)
 	}
 	return law
+}
+
+// limit returns the tilt in [-limit, limit] at which P(Z >= y) is wanted, where
+// below says that a probability is too low. The answer is that of bisection to
+// the last digits, most of whose steps are spared by finding it roughly first.
+func (l tilting) limit(y int64, wanted, limit float64, below func(float64) bool) float64 {
+	switch {
+	case y <= l.scores.lo(): // P(Z >= y) is 1 at any tilt
+		return bisect(limit, func(float64) bool { return below(1) })
+	case y > l.scores.hi():
+		return bisect(limit, func(float64) bool { return below(0) })
+	}
+	condition := func(tilt float64) bool { return below(l.tail(y, tilt)) }
+	root, found := l.root(y, Log(wanted/(1-wanted)), limit)
+	if found && l.nodes != nil {
+		return root // the mean over nodes has no last digits to speak of
+	}
+	near := float64(rootError * max(1e-3, math.Abs(root)))
+	if !found || !condition(root-near) || condition(root+near) {
+		return bisect(limit, condition)
+	}
+	return bisect(limit, func(tilt float64) bool {
+		if math.Abs(tilt-root) > near {
+			return tilt < root
+		}
+		return condition(tilt)
+	})
+}
+
+// root finds the tilt at which P(Z >= y) has the log-odds wanted by secants, from
+// where a normal law would have it, kept between bounds.
+func (l tilting) root(y int64, wanted, limit float64) (tilt float64, found bool) {
+	mean, variance := l.scores.moments()
+	deviation := math.Sqrt(max(variance, 1e-3))
+	gap := func(tilt float64) float64 {
+		above, below := l.odds(y, tilt)
+		return Log(above/below) - wanted
+	}
+	lo, hi := -limit, limit
+	// The log-odds of a normal tail are about 1.7 times its deviate.
+	x := (float64(y)-0.5-mean)/variance + wanted/(1.7*deviation)
+	last, lastGap := lo, math.Inf(-1)
+	for i := range 60 {
+		if !(x > lo && x < hi) {
+			x = (lo + hi) / 2
+		}
+		g := gap(x)
+		if g < 0 {
+			lo = x
+		} else {
+			hi = x
+		}
+		slope := (g - lastGap) / (x - last)
+		if i == 0 {
+			slope = 1.7 * deviation
+		}
+		last, lastGap = x, g
+		next := x - g/slope
+		if math.Abs(next-x) <= float64(rootError/8*max(1e-3, math.Abs(x))) {
+			return next, next > -limit && next < limit
+		}
+		x = next
+	}
+	return x, false
 }
 
 // tail returns P(Z >= y) under the law proportional to P(Z = z) e^(tilt z), in
 // each node, averaged over the nodes.
 func (l tilting) tail(y int64, tilt float64) float64 {
+	return shareAbove(l.odds(y, tilt))
+}
+
+// odds returns P(Z >= y) and P(Z < y) of that law, up to a common factor.
+func (l tilting) odds(y int64, tilt float64) (float64, float64) {
 	up, down := Exp(tilt), Exp(-tilt)
 	if l.nodes == nil {
-		above, below := l.scores.rows[0].sides(y, up, down)
-		return shareAbove(above, below)
+		return l.scores.rows[0].sides(y, up, down)
 	}
 	var above, below [nodeCount]float64
 	for i, r := range l.scores.rows {
@@ -126,19 +195,30 @@ func (l tilting) tail(y int64, tilt float64) float64 {
 		if gap := y - 1 - r.hi(); gap > 0 {
 			b = bounded(b * Exp(-float64(tilt*float64(gap))))
 		}
-		for j, share := range l.shares[i*nodeCount:][:nodeCount] {
-			above[j] += float64(share * a)
-			below[j] += float64(share * b)
+		shares := (*[nodeCount]float64)(l.shares[i*nodeCount:])
+		if a > 0 {
+			addTo(&above, shares, a)
+		}
+		if b > 0 {
+			addTo(&below, shares, b)
 		}
 	}
-	sum, all := 0.0, 0.0
+	over, under := 0.0, 0.0
 	for j, n := range l.nodes {
 		if above[j] > 0 || below[j] > 0 {
-			sum += float64(n.weight * shareAbove(above[j], below[j]))
-			all += n.weight
+			share := shareAbove(above[j], below[j])
+			over += float64(n.weight * share)
+			under += float64(n.weight * shareAbove(below[j], above[j]))
 		}
 	}
-	return sum / all
+	return over, under
+}
+
+// addTo adds a times the shares to the sums.
+func addTo(sums, shares *[nodeCount]float64, a float64) {
+	for j := range sums {
+		sums[j] += float64(shares[j] * a)
+	}
 }
 
 // bounded keeps a weight that is beyond comparison finite.
@@ -154,13 +234,20 @@ func shareAbove(above, below float64) float64 {
 // sides returns the sums of P(Z = z) e^(tilt (z-y)) over z >= y and over z < y,
 // where up and down are e^tilt and e^-tilt; a side that begins beyond y is
 // relative to where it begins. Both are summed by Horner's rule outwards from y,
-// so at most one of them can overflow.
+// so at most one of them can overflow; they take turns, as neither waits for the other.
 func (c chances) sides(y int64, up, down float64) (above, below float64) {
-	for z := c.hi(); z >= max(y, c.lo); z-- {
-		above = float64(above*up) + c.cells[z-c.lo]
+	n := min(max(y-c.lo, 0), int64(len(c.cells)))
+	under, over := c.cells[:n], c.cells[n:]
+	for len(under) > 0 && len(over) > 0 {
+		above = float64(above*up) + over[len(over)-1]
+		below = float64((below + under[0]) * down)
+		under, over = under[1:], over[:len(over)-1]
 	}
-	for z := c.lo; z < min(y, c.hi()+1); z++ {
-		below = float64((below + c.cells[z-c.lo]) * down)
+	for i := len(over) - 1; i >= 0; i-- {
+		above = float64(above*up) + over[i]
+	}
+	for _, p := range under {
+		below = float64((below + p) * down)
 	}
 	return above, below
 }
