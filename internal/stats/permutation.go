@@ -33,8 +33,8 @@ type MeanMargin struct {
 // MeanBlock is the values of one look: all that arrived in one stratum since its
 // last block. A block without a baseline is compared with the plan's history. A
 // block of Differences, candidate minus baseline of each pair, has nothing else;
-// its units are the pairs, of which each counts half a unit of information, and
-// a relative margin has to be in the differences already.
+// its units are the pairs, of which each counts half a unit of information; a
+// relative margin has to be in the differences already, see Discounted.
 type MeanBlock struct {
 	Stratum             int64
 	Candidate, Baseline Values
@@ -260,10 +260,10 @@ func (t *PermutationTest) close(a arms, s1, s2 []float64) {
 // decide takes out the highest paths, as many as the error allows.
 func (t *PermutationTest) decide(look *MeanLook) {
 	total := float64(len(t.paths.in))
-	statistics := t.statistics()
-	look.Statistic = statistics[0]
+	look.Statistic = t.statistics(1)[0]
 	t.regressed = false
 	if t.units >= t.plan.FirstLook {
+		statistics := t.statistics(len(t.paths.in))
 		slots := int(float64(look.Allowed*total)) - t.paths.out()
 		look.Tested, t.tested = true, true
 		t.reachable = t.reachable || slots >= 1
@@ -274,7 +274,7 @@ func (t *PermutationTest) decide(look *MeanLook) {
 			}
 		}
 		t.critical = look.Critical
-		t.regressed = slots >= 1 && look.Statistic > look.Critical
+		t.regressed = look.Statistic > look.Critical
 	}
 	look.Reachable, look.Regressed = t.reachable, t.regressed
 	look.Used = float64(t.paths.out()) / total
@@ -283,19 +283,17 @@ func (t *PermutationTest) decide(look *MeanLook) {
 // boundary returns the highest statistic that is not taken out. Among the
 // replicates that are in it is the one of rank slots, and so does not depend on
 // the data: the data is among the slots highest paths exactly when it is above.
-// Without a slot nothing is above: it is the highest of all.
+// Without a slot it is the highest of all that are in, so that none is above.
 func boundary(statistics []float64, in []bool, slots int) float64 {
+	first := 1
 	if slots < 1 {
-		highest := statistics[0]
-		for i := 1; i < len(statistics); i++ {
-			if in[i] && statistics[i] > highest {
-				highest = statistics[i]
-			}
+		slots = 1
+		if in[0] {
+			first = 0
 		}
-		return highest
 	}
 	top := make([]float64, 0, slots+1) // descending
-	for i := 1; i < len(statistics); i++ {
+	for i := first; i < len(statistics); i++ {
 		v := statistics[i]
 		if !in[i] || len(top) == slots && v <= top[slots-1] {
 			continue

@@ -33,7 +33,7 @@ func (t PermutationTest) MarshalBinary() ([]byte, error) {
 	if t.paths.in == nil {
 		return nil, errors.New("stats: a test starts with NewPermutationTest")
 	}
-	data := make([]byte, 0, 512+8*t.paths.floats(t.past.candidates > 0)+len(t.paths.in)/8+16*len(t.history.bins))
+	data := make([]byte, 0, 512+8*len(t.paths.memory)+len(t.paths.in)/8+16*len(t.history.bins))
 	data = append(data, permutationVersion)
 	data = appendFloat(data, t.plan.Budget)
 	data = appendFloat(data, t.plan.Information)

@@ -41,6 +41,15 @@ func (p PermutationPlan) factors() [2]float64 {
 	return [2]float64{more, less}
 }
 
+// Discounted returns the value that a candidate's value v counts as under the
+// relative margin. Differences of pairs are to be taken from it.
+func (p PermutationPlan) Discounted(v float64) float64 {
+	if v < 0 {
+		return v / p.factors()[1]
+	}
+	return v / p.factors()[0]
+}
+
 // shift is the absolute margin as a difference, candidate minus baseline.
 func (p PermutationPlan) shift() float64 { return p.side() * p.Margin.Absolute }
 

@@ -81,23 +81,11 @@ func (t PermutationTest) figures() figures {
 	return f
 }
 
-// sums returns the data's sums of w d, under the margin, and of w² V.
-func (t PermutationTest) sums() (shift, variance float64) {
-	shift, variance = t.paths.a[0], t.paths.q[0]
-	if t.open.candidates > 0 {
-		s1, s2 := t.paths.s1[0], t.paths.s2[0]
-		s := splitOf(t.open.candidates, t.open.baselines)
-		d, v := s.parts(s1, s2, t.open.p1-s1, t.open.p2-s2)
-		shift += d
-		variance += v
-	}
-	if t.past.candidates > 0 {
-		s := splitOf(t.past.candidates, t.past.baselines)
-		d, v := s.parts(t.paths.h1[0], t.paths.h2[0], t.paths.b1[0], t.paths.b2[0])
-		shift += d
-		variance += v
-	}
-	return shift, variance
+// own returns the data's sums of w d, under the margin, and of w² V.
+func (t PermutationTest) own() (shift, variance float64) {
+	open := splitOf(t.open.candidates, t.open.baselines)
+	past := splitOf(t.past.candidates, t.past.baselines)
+	return t.sums(0, &open, &past)
 }
 
 // Interval returns the difference of means, candidate minus baseline, in units
@@ -119,7 +107,7 @@ func (t PermutationTest) Interval(upper float64) (Difference, error) {
 		return Difference{}, ErrUntested
 	}
 	f := t.figures()
-	_, variance := t.sums()
+	_, variance := t.own()
 	estimate := f.difference / f.information
 	if variance == 0 && f.variance == 0 && estimate == 0 {
 		return Difference{}, ErrOneOutcome
@@ -152,7 +140,7 @@ func (t PermutationTest) Threshold() float64 {
 	if t.plan.Margin.Relative == 0 || f.information == f.pairs {
 		return t.plan.shift()
 	}
-	shift, _ := t.sums()
+	shift, _ := t.own()
 	return (f.difference - float64(t.scale(f)*shift)) / f.information
 }
 

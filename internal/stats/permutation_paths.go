@@ -10,6 +10,7 @@ type paths struct {
 	s1, s2 []float64 // open stratum: sums of the candidate's values and squares
 	h1, h2 []float64 // the same against history, nil without
 	b1, b2 []float64 // the replicate's own history, nil without
+	memory []float64 // of all these, one after the other
 }
 
 func newPaths(n int, history bool) paths {
@@ -17,21 +18,19 @@ func newPaths(n int, history bool) paths {
 	for i := range p.in {
 		p.in[i] = true
 	}
-	return p.split(make([]float64, p.floats(history)))
-}
-
-func (p paths) floats(history bool) int {
+	lists := 4
 	if history {
-		return 8 * len(p.in)
+		lists = 8
 	}
-	return 4 * len(p.in)
+	return p.split(make([]float64, lists*n))
 }
 
 // split deals out the memory of all lists of floats.
 func (p paths) split(memory []float64) paths {
 	n := len(p.in)
+	p.memory = memory
 	for i, list := range [...]*[]float64{&p.a, &p.q, &p.s1, &p.s2, &p.h1, &p.h2, &p.b1, &p.b2} {
-		if *list = nil; len(memory) > i*n {
+		if len(memory) > i*n {
 			*list = memory[i*n : (i+1)*n : (i+1)*n]
 		}
 	}
@@ -39,14 +38,7 @@ func (p paths) split(memory []float64) paths {
 }
 
 func (p paths) clone() paths {
-	c := paths{in: append([]bool(nil), p.in...)}
-	c = c.split(make([]float64, p.floats(p.h1 != nil)))
-	for _, pair := range [...][2][]float64{
-		{c.a, p.a}, {c.q, p.q}, {c.s1, p.s1}, {c.s2, p.s2}, {c.h1, p.h1}, {c.h2, p.h2}, {c.b1, p.b1}, {c.b2, p.b2},
-	} {
-		copy(pair[0], pair[1])
-	}
-	return c
+	return paths{in: append([]bool(nil), p.in...)}.split(append([]float64(nil), p.memory...))
 }
 
 // out is the number of paths that were taken out.
@@ -72,31 +64,36 @@ func (p paths) take(i int) {
 	}
 }
 
-// statistics returns the statistic of each path.
-func (t PermutationTest) statistics() []float64 {
-	list := make([]float64, len(t.paths.in))
+// statistics returns the statistic of each of the first n paths.
+func (t PermutationTest) statistics(n int) []float64 {
+	list := make([]float64, n)
 	side := t.plan.side()
 	open := splitOf(t.open.candidates, t.open.baselines)
 	past := splitOf(t.past.candidates, t.past.baselines)
-	for i, in := range t.paths.in {
-		if !in && i > 0 {
-			continue
+	for i, in := range t.paths.in[:n] {
+		if in || i == 0 {
+			shift, variance := t.sums(i, &open, &past)
+			list[i] = studentized(side*shift, variance)
 		}
-		shift, variance := t.paths.a[i], t.paths.q[i]
-		if t.open.candidates > 0 {
-			s1, s2 := t.paths.s1[i], t.paths.s2[i]
-			d, v := open.parts(s1, s2, t.open.p1-s1, t.open.p2-s2)
-			shift += d
-			variance += v
-		}
-		if t.past.candidates > 0 {
-			d, v := past.parts(t.paths.h1[i], t.paths.h2[i], t.paths.b1[i], t.paths.b2[i])
-			shift += d
-			variance += v
-		}
-		list[i] = studentized(side*shift, variance)
 	}
 	return list
+}
+
+// sums returns the sums of w d, under the margin, and of w² V of a path.
+func (t *PermutationTest) sums(i int, open, past *split) (shift, variance float64) {
+	shift, variance = t.paths.a[i], t.paths.q[i]
+	if t.open.candidates > 0 {
+		s1, s2 := t.paths.s1[i], t.paths.s2[i]
+		d, v := open.parts(s1, s2, t.open.p1-s1, t.open.p2-s2)
+		shift += d
+		variance += v
+	}
+	if t.past.candidates > 0 {
+		d, v := past.parts(t.paths.h1[i], t.paths.h2[i], t.paths.b1[i], t.paths.b2[i])
+		shift += d
+		variance += v
+	}
+	return shift, variance
 }
 
 func studentized(shift, variance float64) float64 {

@@ -1,8 +1,9 @@
 package stats
 
 import (
+	"cmp"
 	"math"
-	"sort"
+	"slices"
 )
 
 // valuesLimit is the number of units that Values keeps singly.
@@ -73,7 +74,7 @@ func ValuesOf(runs []UnitValue) (Values, error) {
 		s.count(value)
 		list = append(list, cell[Unit]{r.Unit, Unit{Count: 1, Sum: value}})
 	}
-	sort.Slice(list, func(i, j int) bool { return list[i].key < list[j].key })
+	slices.SortFunc(list, func(a, b cell[Unit]) int { return cmp.Compare(a.key, b.key) })
 	distinct := list[:0]
 	for _, c := range list {
 		if n := len(distinct); n > 0 && distinct[n-1].key == c.key {

@@ -19,18 +19,25 @@ func (w wide) plus(o wide) wide {
 
 // times returns the product modulo 2^448.
 func (w wide) times(o wide) wide {
+	words := len(o)
+	for words > 0 && o[words-1] == 0 {
+		words--
+	}
 	var product wide
 	for i, x := range w {
 		if x == 0 {
 			continue
 		}
 		carry := uint64(0)
-		for j := 0; i+j < len(product); j++ {
+		for j := 0; j < words && i+j < len(product); j++ {
 			hi, lo := bits.Mul64(x, o[j])
 			sum, c := bits.Add64(product[i+j], lo, 0)
 			hi += c
 			product[i+j], c = bits.Add64(sum, carry, 0)
 			carry = hi + c
+		}
+		if i+words < len(product) {
+			product[i+words] = carry // no row before came this far
 		}
 	}
 	return product
