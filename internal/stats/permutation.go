@@ -257,48 +257,46 @@ func (t *PermutationTest) close(a arms, s1, s2 []float64) {
 	}
 }
 
-// decide takes out the highest paths, as many as the error allows.
+// decide takes out the highest paths, as many as the error allows: replicates
+// as well as the data, or those that are left would say too little of it.
 func (t *PermutationTest) decide(look *MeanLook) {
 	total := float64(len(t.paths.in))
 	look.Statistic = t.statistics(1)[0]
 	t.regressed = false
 	if t.units >= t.plan.FirstLook {
+		out := t.paths.out()
+		slots := max(0, min(int(float64(look.Allowed*total)), len(t.paths.in)-1)-out)
 		statistics := t.statistics(len(t.paths.in))
-		slots := int(float64(look.Allowed*total)) - t.paths.out()
-		look.Tested, t.tested = true, true
-		t.reachable = t.reachable || slots >= 1
-		look.Critical = boundary(statistics, t.paths.in, slots)
+		top := highest(statistics, t.paths.in, slots+1)
+		// The data is above the one of rank slots among the replicates exactly when
+		// it is above the next one of all.
+		t.critical = top[max(0, slots-1)]
+		if t.paths.in[0] && look.Statistic > top[slots] {
+			t.critical = top[slots]
+		}
 		for i, in := range t.paths.in {
-			if in && statistics[i] > look.Critical {
+			if in && statistics[i] > top[slots] {
 				t.paths.take(i)
 			}
 		}
-		t.critical = look.Critical
+		look.Tested, t.tested = true, true
+		t.reachable = t.reachable || slots >= 1
+		look.Critical = t.critical
 		t.regressed = look.Statistic > look.Critical
 	}
 	look.Reachable, look.Regressed = t.reachable, t.regressed
 	look.Used = float64(t.paths.out()) / total
 }
 
-// boundary returns the highest statistic that is not taken out. Among the
-// replicates that are in it is the one of rank slots, and so does not depend on
-// the data: the data is among the slots highest paths exactly when it is above.
-// Without a slot it is the highest of all that are in, so that none is above.
-func boundary(statistics []float64, in []bool, slots int) float64 {
-	first := 1
-	if slots < 1 {
-		slots = 1
-		if in[0] {
-			first = 0
-		}
-	}
-	top := make([]float64, 0, slots+1) // descending
-	for i := first; i < len(statistics); i++ {
-		v := statistics[i]
-		if !in[i] || len(top) == slots && v <= top[slots-1] {
+// highest returns the n highest statistics of the paths that are in, which are
+// at least as many, in descending order.
+func highest(statistics []float64, in []bool, n int) []float64 {
+	top := make([]float64, 0, n)
+	for i, v := range statistics {
+		if !in[i] || len(top) == n && v <= top[n-1] {
 			continue
 		}
-		if len(top) < slots {
+		if len(top) < n {
 			top = append(top, v)
 		}
 		j := len(top) - 1
@@ -307,8 +305,5 @@ func boundary(statistics []float64, in []bool, slots int) float64 {
 		}
 		top[j] = v
 	}
-	if len(top) == 0 { // at a budget of 1 but for rounding
-		return statistics[0]
-	}
-	return top[len(top)-1]
+	return top
 }

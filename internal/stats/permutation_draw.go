@@ -51,7 +51,7 @@ func (p PermutationPlan) Discounted(v float64) float64 {
 }
 
 // shift is the absolute margin as a difference, candidate minus baseline.
-func (p PermutationPlan) shift() float64 { return p.side() * p.Margin.Absolute }
+func (p PermutationPlan) shift() float64 { return float64(p.side() * p.Margin.Absolute) }
 
 func clampedFixed(v float64) Fixed {
 	f, err := FixedOf(max(-fixedLimit, min(v, fixedLimit)))

@@ -43,7 +43,7 @@ func (p population) prepared() population {
 	p.centre = p.bins[p.find(p.size()/2)].Midpoint()
 	p.values = make([]float64, 0, len(p.bins))
 	for _, b := range p.bins {
-		p.values = append(p.values, b.Midpoint()-p.centre)
+		p.values = append(p.values, float64(b.Midpoint())-p.centre)
 	}
 	p.guide = make([]int32, guideSize)
 	for i := range p.guide {
@@ -89,7 +89,7 @@ func (p population) moments() [4]float64 {
 		power := float64(p.upto[i] - before)
 		before = p.upto[i]
 		for k := range m {
-			power *= v
+			power = float64(power * v)
 			m[k] += power
 		}
 	}
@@ -110,7 +110,7 @@ func (t *PermutationTest) addAgainstHistory(s Values, seed Seed) int64 {
 	sum, squares := 0.0, 0.0
 	cells := s.units.cells()
 	for _, c := range cells {
-		x := BinOf(c.value.Sum.approximate() / float64(c.value.Count)).Midpoint()
+		x := float64(BinOf(c.value.Sum.approximate() / float64(c.value.Count)).Midpoint())
 		factor := factors[0]
 		if x < 0 {
 			factor = factors[1]

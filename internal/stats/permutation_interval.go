@@ -165,7 +165,7 @@ func studentQuantile(upper float64, f figures) float64 {
 	}
 	n := max(f.variance*f.variance/f.freedom, 2)
 	square := float64(z * z)
-	first := z * (square + 1) / 4
+	first := float64(z * (square + 1) / 4)
 	second := z * (float64((float64(5*square)+16)*square) + 3) / 96
 	third := z * (float64((float64((float64(3*square)+19)*square)+17)*square) - 15) / 384
 	return z + (first+(second+third/n)/n)/n

@@ -25,8 +25,8 @@ func (t *PermutationTest) addPairs(s Values, seed Seed) int64 {
 		}
 	}
 	t.closed = t.closed.plus(pairFigures(units, sum, raw, squares))
-	t.paths.a[0] += sum / 2
-	t.paths.q[0] += squares / 4
+	t.paths.a[0] += float64(sum / 2)
+	t.paths.q[0] += float64(squares / 4)
 	deviation := math.Sqrt(squares)
 	for i := 1; i < len(t.paths.in); i++ {
 		if !t.paths.in[i] {
@@ -39,8 +39,9 @@ func (t *PermutationTest) addPairs(s Values, seed Seed) int64 {
 		} else {
 			flipped = flippedSum(values, &from)
 		}
-		t.paths.a[i] += flipped / 2
-		t.paths.q[i] += squares / 4
+		// A division by a power of two is compiled to a product.
+		t.paths.a[i] += float64(flipped / 2)
+		t.paths.q[i] += float64(squares / 4)
 	}
 	return units
 }
