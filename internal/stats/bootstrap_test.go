@@ -203,8 +203,8 @@ func TestBootstrapPooledMean(t *testing.T) {
 	}
 }
 
-// drawn is the specification of the draws, word for word and slowly.
-func drawn(source *stats.Source, values []float64) float64 {
+// resample is the specification of the draws, word for word and slowly.
+func resample(source *stats.Source, values []float64) []float64 {
 	n := len(values)
 	each := 4
 	if n > 1<<12 {
@@ -213,7 +213,7 @@ func drawn(source *stats.Source, values []float64) float64 {
 	if n > 1<<24 {
 		each = 1
 	}
-	partial := make([]float64, 4)
+	out := make([]float64, n)
 	var z uint64
 	for i := range n {
 		if i%each == 0 {
@@ -221,11 +221,19 @@ func drawn(source *stats.Source, values []float64) float64 {
 		}
 		var index uint64
 		index, z = bits.Mul64(z, uint64(n))
-		if n <= 1<<12 {
-			partial[i%4] += values[index]
-		} else {
-			partial[0] += values[index]
+		out[i] = values[index]
+	}
+	return out
+}
+
+// drawn adds a resample up in the order of the specification.
+func drawn(source *stats.Source, values []float64) float64 {
+	var partial [4]float64
+	for i, v := range resample(source, values) {
+		if len(values) > 1<<12 {
+			i = 0
 		}
+		partial[i%4] += v
 	}
 	return (partial[0] + partial[1]) + (partial[2] + partial[3])
 }

@@ -34,12 +34,23 @@ func (u *urn) draw(from *Source) cell64 {
 	return drawCells(u.cells, from)
 }
 
-// A draw of 64 bits is used for four indexes while there are at most 4,096
-// units, for two while there are at most 2^24, and else for one.
+// fourLimit is the most units of which a number of 64 bits gives four indexes,
+// twoLimit the most of which it gives two.
 const (
 	fourLimit = 1 << 12
 	twoLimit  = 1 << 24
 )
+
+// indexesOf returns how many indexes below n a number of 64 bits gives.
+func indexesOf(n int) int {
+	switch {
+	case n <= fourLimit:
+		return 4
+	case n <= twoLimit:
+		return 2
+	}
+	return 1
+}
 
 // drawValues returns the sum of a resample of at most fourLimit values. Of the four indexes of a number,
 // the first adds to the first partial sum, and so on: no sum waits for another.
@@ -109,10 +120,11 @@ func drawCells(cells []cell64, from *Source) cell64 {
 // drawMany draws where there are more than 4,096 units.
 func (u *urn) drawMany(from *Source) cell64 {
 	n := u.size()
+	each := indexesOf(n)
 	var drawn cell64
 	z := uint64(0)
 	for r := range n {
-		if n > twoLimit || r%2 == 0 {
+		if r%each == 0 {
 			z = from.Uint64()
 		}
 		var i uint64

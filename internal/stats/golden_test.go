@@ -112,7 +112,14 @@ func goldenSamples(t *testing.T, d digest) {
 		d.difference(m.Difference)
 		d.floats(m.Candidate.Lo, m.Candidate.Hi, m.Baseline.Lo, m.Baseline.Hi)
 	}
+	how := stats.Resampling{Confidence: 0.95, Seed: 4, Resamples: 200, Method: stats.BCa}
+	d.difference(stats.BootstrapPaired(c, how))
+	d.difference(stats.BootstrapQuantile(sorted(c), sorted(b), 0.95, how))
 	for i := -400; i <= 90; i++ {
 		d.floats(stats.NormalCDF(float64(i) / 10.3))
+	}
+	for x := range int64(40) {
+		logE, _ := stats.TwoSampleLogE(stats.Proportion{X: x, N: 40}, stats.Proportion{X: 90, N: 100}, 100*(x%2))
+		d.floats(logE, stats.SignLogE(x, 40))
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"math"
 	"os"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/cobound/prova/internal/stats"
@@ -26,17 +28,36 @@ type vector struct {
 		AlphaTwo            float64 `json:"alpha_two_sided"`
 		NOpt                float64 `json:"n_opt"`
 		Candidate, Baseline []float64
+		Worse, Decided      int64
+		Side                float64
+		XCandidate          int64 `json:"x_candidate"`
+		NCandidate          int64 `json:"n_candidate"`
+		XBaseline           int64 `json:"x_baseline"`
+		NBaseline           int64 `json:"n_baseline"`
+		BaselineAtStart     int64 `json:"baseline_n_at_start"`
 	}
 	Expected struct {
 		Lo, Hi, Estimate, Phi, Z *float64
 		Values                   []float64
+		LogE                     float64 `json:"log_e"`
+		LogM                     float64 `json:"log_m"`
+		ArgminLogit              float64 `json:"argmin_logit"`
 	}
 	MonteCarlo struct {
 		B                int
-		AcceptPercentile struct{ Lo, Hi [2]float64 } `json:"accept_percentile"`
+		AcceptPercentile bands `json:"accept_percentile"`
+		AcceptBCa        bands `json:"accept_bca"`
 	} `json:"monte_carlo"`
-	Tolerance struct{ Abs, Rel float64 }
+	Tolerance struct {
+		Abs, Rel    float64
+		LogE        float64 `json:"log_e"`
+		ArgminLogit float64 `json:"argmin_logit"`
+	}
+	Published struct{ Lo, Hi string }
 }
+
+// bands are what the ends of a seeded bootstrap must be within.
+type bands struct{ Lo, Hi [2]float64 }
 
 func vectors(t *testing.T) map[string][]vector {
 	t.Helper()
@@ -68,6 +89,17 @@ func (v vector) check(t *testing.T, got stats.Difference) {
 	near(t, v.ID+" hi", got.Hi, *v.Expected.Hi, v.Tolerance.Abs)
 	if v.Expected.Estimate != nil {
 		near(t, v.ID+" estimate", got.Estimate, *v.Expected.Estimate, v.Tolerance.Abs)
+	}
+	// What the papers print, to the digits that they print.
+	for _, end := range []struct {
+		got     float64
+		printed string
+	}{{got.Lo, v.Published.Lo}, {got.Hi, v.Published.Hi}} {
+		if _, digits, ok := strings.Cut(end.printed, "."); ok {
+			if text := strconv.FormatFloat(end.got, 'f', len(digits), 64); text != end.printed {
+				t.Errorf("%s: %s, printed %s", v.ID, text, end.printed)
+			}
+		}
 	}
 }
 
@@ -113,27 +145,67 @@ func TestVectors(t *testing.T) {
 			z := stats.CriticalMixture(in.AlphaTwo, n1*n2/(n1+n2), in.NOpt)
 			v.check(t, stats.Newcombe(stats.Proportion{X: in.X1, N: in.N1}, stats.Proportion{X: in.X2, N: in.N2}, z))
 		},
-		"bootstrap_mean_diff": checkBootstrap,
+		"bootstrap_mean_diff":     checkBootstrapMean,
+		"bootstrap_quantile_diff": checkBootstrapQuantile,
+		"exact_sign_log_e": func(t *testing.T, v vector) {
+			near(t, v.ID, stats.SignLogE(v.Inputs.Worse, v.Inputs.Decided), v.Expected.LogE, v.Tolerance.Abs)
+		},
+		"log_m_candidate_grid": func(t *testing.T, v vector) {
+			var p float64
+			if json.Unmarshal(v.Inputs.P, &p) != nil {
+				t.Fatalf("%s: inputs", v.ID)
+			}
+			got := stats.LogMixture(stats.Proportion{X: v.Inputs.X, N: v.Inputs.N}, p, v.Inputs.Side)
+			near(t, v.ID, got, v.Expected.LogM, v.Tolerance.Abs)
+		},
+		"exact_two_sample_log_e": func(t *testing.T, v vector) {
+			in := v.Inputs
+			logE, logOdds := stats.TwoSampleLogE(stats.Proportion{X: in.XCandidate, N: in.NCandidate},
+				stats.Proportion{X: in.XBaseline, N: in.NBaseline}, in.BaselineAtStart)
+			near(t, v.ID+" log e", logE, v.Expected.LogE, v.Tolerance.LogE)
+			near(t, v.ID+" log-odds", logOdds, v.Expected.ArgminLogit, v.Tolerance.ArgminLogit)
+		},
 	}
+	cases := 0
 	for method, list := range vectors(t) {
 		t.Run(method, func(t *testing.T) {
 			for _, v := range list {
 				checks[method](t, v)
+				cases++
 			}
 		})
 	}
+	if cases != 137 {
+		t.Errorf("%d cases, want 137", cases)
+	}
 }
 
-func checkBootstrap(t *testing.T, v vector) {
-	stratum := stats.UnitStratum{Candidate: singles(t, v.Inputs.Candidate), Baseline: singles(t, v.Inputs.Baseline)}
-	got := stats.BootstrapMean([]stats.UnitStratum{stratum}, v.Confidence, stats.SeedOf(v.ID), v.MonteCarlo.B)
-	within := func(what string, got float64, band [2]float64) {
-		if !(got >= band[0] && got <= band[1]) {
-			t.Errorf("%s %s = %v, want within %v", v.ID, what, got, band)
-		}
+func (b bands) check(t *testing.T, what string, got stats.Interval) {
+	t.Helper()
+	if !(got.Lo >= b.Lo[0] && got.Lo <= b.Lo[1] && got.Hi >= b.Hi[0] && got.Hi <= b.Hi[1]) {
+		t.Errorf("%s = %v, want within %v", what, got, b)
 	}
-	within("lo", got.Lo, v.MonteCarlo.AcceptPercentile.Lo)
-	within("hi", got.Hi, v.MonteCarlo.AcceptPercentile.Hi)
+}
+
+func checkBootstrapMean(t *testing.T, v vector) {
+	strata := []stats.UnitStratum{{Candidate: singles(t, v.Inputs.Candidate), Baseline: singles(t, v.Inputs.Baseline)}}
+	how := stats.Resampling{Confidence: v.Confidence, Seed: stats.SeedOf(v.ID), Resamples: v.MonteCarlo.B}
+	for method, accept := range map[stats.BootstrapMethod]bands{stats.Percentile: v.MonteCarlo.AcceptPercentile, stats.BCa: v.MonteCarlo.AcceptBCa} {
+		how.Method = method
+		got := stats.BootstrapMeans(strata, how).Difference
+		accept.check(t, v.ID, stats.Interval{Lo: got.Lo, Hi: got.Hi})
+		near(t, v.ID+" estimate", got.Estimate, *v.Expected.Estimate, 1e-9*(1+math.Abs(got.Estimate)))
+	}
+}
+
+func checkBootstrapQuantile(t *testing.T, v vector) {
+	var p float64
+	if json.Unmarshal(v.Inputs.P, &p) != nil {
+		t.Fatalf("%s: inputs", v.ID)
+	}
+	how := stats.Resampling{Confidence: v.Confidence, Seed: stats.SeedOf(v.ID), Resamples: v.MonteCarlo.B}
+	got := stats.BootstrapQuantile(sorted(v.Inputs.Candidate), sorted(v.Inputs.Baseline), p, how)
+	v.MonteCarlo.AcceptPercentile.check(t, v.ID, stats.Interval{Lo: got.Lo, Hi: got.Hi})
 	near(t, v.ID+" estimate", got.Estimate, *v.Expected.Estimate, 1e-9*(1+math.Abs(got.Estimate)))
 }
 
