@@ -13,7 +13,10 @@ type Interval struct {
 	Wilson         Wilson         `cmd:"" help:"The score interval of a rate (Wilson 1927)."`
 	Newcombe       Newcombe       `cmd:"" help:"The difference of two independent rates (Newcombe 1998, method 10)."`
 	NewcombePaired NewcombePaired `cmd:"" help:"The difference of two rates on the same units (Newcombe 1998, paired method 10)."`
-	BootstrapMean  BootstrapMean  `cmd:"" help:"The difference of two means (percentile bootstrap, seeded)."`
+	BootstrapMean  BootstrapMean  `cmd:"" help:"The difference of two means (seeded bootstrap, percentile or BCa)."`
+
+	BootstrapQuantile BootstrapQuantile `cmd:"" help:"The difference of two quantiles (seeded percentile bootstrap)."`
+	Critical          Critical          `cmd:"" help:"The critical value that holds over any number of looks (normal mixture)."`
 }
 
 // Level is the options that every interval has.
@@ -130,53 +133,4 @@ func (c NewcombePaired) Run(env *cli.Env) error {
 		return cli.Usagef("--a, --b, --c, --d: want counts of at least 0, and at least one unit")
 	}
 	return c.print(env, "newcombe-paired", stats.NewcombePaired(c.A, c.B, c.C, c.D, stats.Critical(c.Confidence)))
-}
-
-// BootstrapMean is the difference of two means.
-type BootstrapMean struct {
-	Candidate []float64 `required:"" placeholder:"1,2,…" help:"Values of the candidate, one for each unit."`
-	Baseline  []float64 `required:"" placeholder:"1,2,…" help:"Values of the baseline, one for each unit."`
-	Resamples int       `default:"10000" placeholder:"N" help:"How often to resample (default ${default})."`
-	Seed      uint64    `default:"1" placeholder:"N" help:"The seed; the same seed gives the same digits (default ${default})."`
-	Level
-}
-
-// maxResamples bounds the work: beyond it no digit that anybody reads changes.
-const maxResamples = 10_000_000
-
-// Help shows an example.
-func (BootstrapMean) Help() string {
-	return "The difference is candidate minus baseline.\n\nExample:\n\n  prova-eval interval bootstrap-mean --candidate 812,790,1204 --baseline 640,701,655,690"
-}
-
-// Run computes it.
-func (c BootstrapMean) Run(env *cli.Env) error {
-	if err := c.check(); err != nil {
-		return err
-	}
-	if c.Resamples < 1 || c.Resamples > maxResamples {
-		return cli.Usagef("--resamples: want 1 to %d", maxResamples)
-	}
-	candidate, err := units("--candidate", c.Candidate)
-	if err != nil {
-		return err
-	}
-	baseline, err := units("--baseline", c.Baseline)
-	if err != nil {
-		return err
-	}
-	d := stats.BootstrapMean([]stats.UnitStratum{{Candidate: candidate, Baseline: baseline}}, c.Confidence, stats.Seed(c.Seed), c.Resamples)
-	return c.print(env, "bootstrap-mean", d)
-}
-
-func units(flag string, values []float64) ([]stats.Unit, error) {
-	list := make([]stats.Unit, 0, len(values))
-	for _, v := range values {
-		sum, err := stats.FixedOf(v)
-		if err != nil {
-			return nil, cli.Usagef("%s %v: %w", flag, v, err)
-		}
-		list = append(list, stats.Unit{Count: 1, Sum: sum})
-	}
-	return list, nil
 }
