@@ -182,6 +182,8 @@ type CompareRequest struct {
 	Gates       []Gate   `json:"gates,omitempty"`
 	Confidence  *float64 `json:"confidence,omitempty"`
 	MinRuns     *int64   `json:"min_runs,omitempty"`
+	// Pair is auto, probe or none, for the gates that do not say themselves; empty is none.
+	Pair string `json:"pair,omitempty"`
 }
 
 // Comparison is the answer to a release compare.

@@ -12,7 +12,10 @@ import (
 )
 
 // Compare answers on demand whether the candidate is worse than the baseline:
-// one look at the stated confidence, each release's runs as one stratum.
+// one look at the stated confidence, each release's runs as one stratum. Gates
+// on pairs, and the question whether to pair, read up to PairedRuns of the
+// newest runs of each release back from the log; everything else is read from
+// summaries.
 func (a *Authority) Compare(ctx context.Context, p Principal, r api.CompareRequest) (api.Comparison, error) {
 	if err := p.need(api.ReleaseRead); err != nil {
 		return api.Comparison{}, err
@@ -28,18 +31,28 @@ func (a *Authority) Compare(ctx context.Context, p Principal, r api.CompareReque
 		return api.Comparison{}, err
 	}
 	var stratum compare.Stratum
+	var sides [2]pairedSide
 	err = a.Store.View(ctx, p.Org, func(s Snapshot) error {
 		cohorts, err := s.Cohorts(r.AppID, r.Environment, 1, r.Baseline, r.Candidate)
 		if err != nil {
 			return err
 		}
+		head, err := s.Head()
+		if err != nil {
+			return err
+		}
 		stratum = compare.Stratum{}
+		sides = [2]pairedSide{
+			compare.BaselineSide:  {release: r.Baseline, end: head.Tree.Size()},
+			compare.CandidateSide: {release: r.Candidate, end: head.Tree.Size()},
+		}
 		for _, c := range cohorts {
-			side := &stratum.Baseline
+			cohort, side := &stratum.Baseline, compare.BaselineSide
 			if c.Release == r.Candidate {
-				side = &stratum.Candidate
+				cohort, side = &stratum.Candidate, compare.CandidateSide
 			}
-			side.Merge(c.Runs, c.Metrics)
+			cohort.Merge(c.Runs, c.Metrics)
+			sides[side].span(c)
 		}
 		return nil
 	})
@@ -59,8 +72,15 @@ func (a *Authority) Compare(ctx context.Context, p Principal, r api.CompareReque
 			return api.Comparison{}, invalid("/gates", "%v", err)
 		}
 	}
+	log := &pairing{a: a, ctx: ctx, org: p.Org, app: r.AppID, place: r.Environment, most: PairedRuns, sides: sides}
+	checks, err := log.prepare(r.Pair, &q.Gates, &stratum)
+	if err != nil {
+		return api.Comparison{}, storeError("run", err)
+	}
 	q.Strata = []compare.Stratum{stratum}
-	return api.Comparison{AppID: r.AppID, Environment: r.Environment, Baseline: r.Baseline, Candidate: r.Candidate, Verdict: compare.Releases(q)}, nil
+	answer := api.Comparison{AppID: r.AppID, Environment: r.Environment, Baseline: r.Baseline, Candidate: r.Candidate, Verdict: compare.Releases(q)}
+	answer.Verdict.Checks = append(checks, answer.Verdict.Checks...)
+	return answer, nil
 }
 
 func question(p Principal, r api.CompareRequest) (compare.Question, error) {
@@ -89,10 +109,10 @@ func question(p Principal, r api.CompareRequest) (compare.Question, error) {
 	if q.MinRuns < 1 || q.MinRuns > rollout.MostMinRuns {
 		fields = append(fields, api.FieldError{Pointer: "/min_runs", Detail: fmt.Sprintf("min_runs is a whole number from 1 to %d", rollout.MostMinRuns)})
 	}
-	for i, g := range r.Gates {
-		if g.Pair != "" {
-			fields = append(fields, api.FieldError{Pointer: fmt.Sprintf("/gates/%d/pair", i), Detail: "gates on pairs are not in this version"})
-		}
+	switch r.Pair {
+	case "", api.PairAuto, api.PairProbe, api.PairNone:
+	default:
+		fields = append(fields, api.FieldError{Pointer: "/pair", Detail: "pair is auto, probe or none"})
 	}
 	if len(fields) > 0 {
 		return q, &Error{Code: CodeInvalid, Detail: fields[0].Detail, Fields: fields}

@@ -196,6 +196,8 @@ func PairGates(how string, gates []api.Gate, candidate, baseline stats.Proportio
 		detail = "not paired: the releases have run no probe in common"
 	case how == api.PairAuto && enoughPartners(candidate) && enoughPartners(baseline):
 		pair, detail = true, "paired by probe: "+shares
+	case how != api.PairAuto && NeedsPairs(gates):
+		detail = "only gates that ask for it are compared on pairs: " + shares
 	case how == api.PairAuto:
 		detail = "not paired: " + shares + ", and 80 % of both are needed; pairing by probe must be asked for"
 	}

@@ -145,6 +145,7 @@ func readCompare(r *request) api.CompareRequest {
 		Baseline:    r.text("baseline"),
 		Candidate:   r.text("candidate"),
 		Confidence:  r.number("confidence"),
+		Pair:        r.text("pair"),
 	}
 	for _, text := range r.texts("gate") {
 		g, err := api.ParseGate(text)

@@ -104,7 +104,7 @@ func (c Compare) server(ctx context.Context, env *cli.Env, gates []api.Gate) (ap
 	}
 	return client.Compare(ctx, api.CompareRequest{
 		AppID: c.AppID, Environment: c.Environment, Baseline: c.Baseline, Candidate: c.Candidate,
-		Gates: gates, Confidence: &c.Confidence, MinRuns: &c.MinRuns,
+		Gates: gates, Confidence: &c.Confidence, MinRuns: &c.MinRuns, Pair: c.Pair,
 	})
 }
 
