@@ -39,6 +39,12 @@ type expectedBinary struct {
 	Candidate  expectedRate `json:"candidate"`
 	Difference float64      `json:"difference"`
 	Newcombe   [2]float64   `json:"newcombe95"`
+	Table      struct {
+		Both          int64 `json:"n11"`
+		BaselineOnly  int64 `json:"n10"`
+		CandidateOnly int64 `json:"n01"`
+		Neither       int64 `json:"n00"`
+	} `json:"paired_2x2"`
 }
 
 type expectedRate struct {
@@ -171,7 +177,7 @@ func (p expectedPair) check(t *testing.T, command func(args ...string) result) {
 	for name := range p.Numeric {
 		args = append(args, "--gate", name+":mean:better=lower")
 	}
-	r := command(args...)
+	r := command(append(args, "--pair", "none")...)
 	var answer api.Comparison
 	if err := json.Unmarshal([]byte(r.stdout), &answer); err != nil {
 		t.Errorf("%s ended with %d: %s", r.command, r.code, r.stderr)
@@ -181,6 +187,7 @@ func (p expectedPair) check(t *testing.T, command func(args ...string) result) {
 	if r.code != codes[answer.Verdict.Verdict] {
 		t.Errorf("%s ended with %d, its verdict is %s", r.command, r.code, answer.Verdict.Verdict)
 	}
+	p.paired(t, command(append(args, "--pair", "auto")...))
 	if got, want := len(answer.Verdict.Gates), len(p.Binary)+len(p.Numeric); got != want {
 		t.Errorf("%s: %d gates of %d", r.command, got, want)
 	}
@@ -190,6 +197,30 @@ func (p expectedPair) check(t *testing.T, command func(args ...string) result) {
 			f.binary(g, p.Binary[g.Metric])
 		} else {
 			f.numeric(g, p.Numeric[g.Metric])
+		}
+	}
+}
+
+// paired checks the four counts of each rate: in these sets each probe has one
+// run of each release, so auto pairs them.
+func (p expectedPair) paired(t *testing.T, r result) {
+	var answer api.Comparison
+	if err := json.Unmarshal([]byte(r.stdout), &answer); err != nil {
+		t.Errorf("%s ended with %d: %s", r.command, r.code, r.stderr)
+		return
+	}
+	for _, g := range answer.Verdict.Gates {
+		want, binary := p.Binary[g.Metric]
+		switch {
+		case g.Pairs == nil:
+			t.Errorf("%s: %s is not paired", r.command, g.ID())
+		case !binary:
+		case g.Pairs.PairTable == nil || *g.Pairs.PairTable != api.PairTable{
+			Both: want.Table.Both, CandidateOnly: want.Table.CandidateOnly, BaselineOnly: want.Table.BaselineOnly, Neither: want.Table.Neither,
+		}:
+			t.Errorf("%s: %s has %+v, want %+v", r.command, g.ID(), g.Pairs.PairTable, want.Table)
+		case g.Difference.Method != "newcombe-paired":
+			t.Errorf("%s: the method is %s", r.command, g.Difference.Method)
 		}
 	}
 }
