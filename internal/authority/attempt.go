@@ -143,7 +143,7 @@ func (b *beginning) firstBlock(tx Tx, epoch, index int64) (rollout.Block, error)
 	if err := json.Unmarshal(record.Doc, &r.block); err != nil {
 		return rollout.Block{}, err
 	}
-	s := &span{epoch: Epoch{AppID: b.AppID, Environment: b.Environment, Number: epoch}}
+	s := &target{epoch: Epoch{AppID: b.AppID, Environment: b.Environment, Number: epoch}}
 	if err := newFold(tx).end(s, &r, index); err != nil {
 		return rollout.Block{}, err
 	}

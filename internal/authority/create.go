@@ -246,7 +246,7 @@ func (a *Authority) declare(tx Tx, p Principal, head Head, b *beginning, now tim
 // blocks that others are filling; a shadow does not.
 func beginEpoch(tx Tx, s stored, index int64, now time.Time) (int64, error) {
 	f := newFold(tx)
-	sp, err := f.span(s.AppID, s.Environment, index, now)
+	sp, err := f.target(s.AppID, s.Environment, index, now)
 	if err != nil {
 		return 0, err
 	}

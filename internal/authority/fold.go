@@ -25,16 +25,16 @@ const (
 // writes each once at the end. It lives within one transaction that holds the
 // head's lock.
 type fold struct {
-	tx    Tx
-	spans map[[2]string]*span // by app and environment
-	runs  map[[3]string][]Entry
-	units map[string]uint64 // of runs of this batch, by event id
+	tx      Tx
+	targets map[[2]string]*target // by app and environment
+	runs    map[[3]string][]Entry
+	units   map[string]uint64 // of runs of this batch, by event id
 	// probes are the first runs of this batch, by app, environment, probe and release.
 	probes map[[4]string]probed
 }
 
-// span is the open epoch of an app and environment with all that is folded into it.
-type span struct {
+// target is the open epoch of an app and environment with all that is folded into it.
+type target struct {
 	epoch    Epoch
 	cohorts  map[cohortKey]*Cohort
 	rollouts []*filling
@@ -54,7 +54,7 @@ type filling struct {
 }
 
 func newFold(tx Tx) *fold {
-	return &fold{tx: tx, spans: map[[2]string]*span{}, runs: map[[3]string][]Entry{}, units: map[string]uint64{}, probes: map[[4]string]probed{}}
+	return &fold{tx: tx, targets: map[[2]string]*target{}, runs: map[[3]string][]Entry{}, units: map[string]uint64{}, probes: map[[4]string]probed{}}
 }
 
 // add folds one event in. An *Error refuses the event; any other ends the transaction.
@@ -70,7 +70,7 @@ func (f *fold) add(w *pending) error {
 
 func (f *fold) addRun(w *pending) error {
 	e := &w.entry
-	s, err := f.span(e.AppID, e.Environment, e.Index, e.RecordedAt)
+	s, err := f.target(e.AppID, e.Environment, e.Index, e.RecordedAt)
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func (f *fold) addOutcome(w *pending) error {
 	if err := f.remember(*e); err != nil {
 		return err
 	}
-	s, err := f.span(e.AppID, e.Environment, e.Index, e.RecordedAt)
+	s, err := f.target(e.AppID, e.Environment, e.Index, e.RecordedAt)
 	if err != nil {
 		return err
 	}
@@ -229,10 +229,10 @@ func addMetrics(c *Cohort, metrics map[string]api.Metric, unit uint64) error {
 	return nil
 }
 
-// span loads the open epoch of an app and environment, or begins its first one.
-func (f *fold) span(app, environment string, index int64, now time.Time) (*span, error) {
+// target loads the open epoch of an app and environment, or begins its first one.
+func (f *fold) target(app, environment string, index int64, now time.Time) (*target, error) {
 	key := [2]string{app, environment}
-	if s, ok := f.spans[key]; ok {
+	if s, ok := f.targets[key]; ok {
 		return s, nil
 	}
 	e, err := f.tx.OpenEpoch(app, environment)
@@ -242,7 +242,7 @@ func (f *fold) span(app, environment string, index int64, now time.Time) (*span,
 	if err != nil {
 		return nil, err
 	}
-	s := &span{epoch: e, cohorts: map[cohortKey]*Cohort{}}
+	s := &target{epoch: e, cohorts: map[cohortKey]*Cohort{}}
 	records, err := f.tx.Rollouts(RolloutFilter{AppID: app, Environment: environment, States: unfinished()}, maxUnfinished)
 	if err != nil {
 		return nil, err
@@ -258,7 +258,7 @@ func (f *fold) span(app, environment string, index int64, now time.Time) (*span,
 		}
 		s.rollouts = append(s.rollouts, fl)
 	}
-	f.spans[key] = s
+	f.targets[key] = s
 	return s, nil
 }
 
@@ -267,7 +267,7 @@ const maxUnfinished = 100
 
 func unfinished() []api.State { return []api.State{api.StateActive, api.StatePaused} }
 
-func (f *fold) cohort(s *span, app, environment string, epoch int64, release string, index int64) (*Cohort, error) {
+func (f *fold) cohort(s *target, app, environment string, epoch int64, release string, index int64) (*Cohort, error) {
 	key := cohortKey{epoch, release}
 	if c, ok := s.cohorts[key]; ok {
 		return c, nil
@@ -288,13 +288,13 @@ func (f *fold) cohort(s *span, app, environment string, epoch int64, release str
 
 // begin ends the open epoch before index. Blocks that are being filled go on:
 // for what changes no weight, such as a shadow that begins.
-func (s *span) begin(index int64, now time.Time) {
+func (s *target) begin(index int64, now time.Time) {
 	s.epoch.Number++
 	s.epoch.FirstIndex, s.epoch.StartedAt, s.epoch.Runs = index, now, 0
 }
 
 // cut ends the open epoch before index, and every block being filled with it.
-func (f *fold) cut(s *span, index int64, now time.Time) error {
+func (f *fold) cut(s *target, index int64, now time.Time) error {
 	s.begin(index, now)
 	for _, r := range s.rollouts {
 		if err := f.end(s, r, index); err != nil {
@@ -306,7 +306,7 @@ func (f *fold) cut(s *span, index int64, now time.Time) error {
 
 // end closes the block that a rollout is filling, or drops it if it cannot be
 // compared, and begins the next one at index.
-func (f *fold) end(s *span, r *filling, index int64) error {
+func (f *fold) end(s *target, r *filling, index int64) error {
 	comparable := r.block.Comparable()
 	if comparable {
 		r.closed = append(r.closed, r.block)
@@ -318,7 +318,7 @@ func (f *fold) end(s *span, r *filling, index int64) error {
 
 // aim fixes what the next block's quantiles are held against, from all that the
 // baseline has reported since the rollout's evidence began, up to here.
-func (f *fold) aim(s *span, r *filling) error {
+func (f *fold) aim(s *target, r *filling) error {
 	if !r.block.Aims() {
 		return nil
 	}
@@ -377,7 +377,7 @@ func (r *filling) save(tx Tx) error {
 
 // save writes what changed.
 func (f *fold) save() error {
-	for _, s := range f.spans {
+	for _, s := range f.targets {
 		if err := f.tx.SaveEpoch(s.epoch); err != nil {
 			return err
 		}

@@ -281,7 +281,7 @@ func (a *Authority) write(ctx context.Context, p Principal, v view, next rollout
 // its own block, because nothing changed for anybody else.
 func endStep(tx Tx, s stored, index int64, now time.Time) error {
 	f := newFold(tx)
-	sp, err := f.span(s.AppID, s.Environment, index, now)
+	sp, err := f.target(s.AppID, s.Environment, index, now)
 	if err != nil {
 		return err
 	}
