@@ -166,7 +166,7 @@ func (a *Authority) history(tx Tx, r api.CreateRollout, p api.Policy) (rollout.H
 	if p.Baseline != api.BaselineAuto {
 		return h, nil
 	}
-	cohorts, err := tx.Cohorts(r.AppID, r.Environment, 1, r.BaselineRelease)
+	cohorts, err := tx.Cohorts(CohortFilter{AppID: r.AppID, Environment: r.Environment, FromSpan: 1, Releases: []string{r.BaselineRelease}, Metrics: gated(p.Gates)})
 	if err != nil {
 		return h, err
 	}

@@ -92,7 +92,7 @@ func (h *house) grow(b *testing.B, runs int) {
 			e.Number++
 			e.Runs = int64(n)
 			for release, share := range map[string]int{"v36": n - n/20, "v37": n / 20} {
-				c := authority.Cohort{AppID: e.AppID, Environment: e.Environment, Epoch: e.Number, Release: release, Runs: int64(share), Metrics: map[string]stats.Summary{}}
+				c := authority.Cohort{AppID: e.AppID, Environment: e.Environment, Span: e.Number, Release: release, Runs: int64(share), Metrics: map[string]stats.Summary{}}
 				var success, latency stats.Summary
 				for range share {
 					unit := rng.Uint64()

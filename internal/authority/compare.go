@@ -33,7 +33,9 @@ func (a *Authority) Compare(ctx context.Context, p Principal, r api.CompareReque
 	var stratum compare.Stratum
 	var sides [2]pairedSide
 	err = a.Store.View(ctx, p.Org, func(s Snapshot) error {
-		cohorts, err := s.Cohorts(r.AppID, r.Environment, 1, r.Baseline, r.Candidate)
+		cohorts, err := s.Cohorts(CohortFilter{
+			AppID: r.AppID, Environment: r.Environment, Releases: []string{r.Baseline, r.Candidate}, Metrics: gated(r.Gates),
+		})
 		if err != nil {
 			return err
 		}
@@ -81,6 +83,17 @@ func (a *Authority) Compare(ctx context.Context, p Principal, r api.CompareReque
 	answer := api.Comparison{AppID: r.AppID, Environment: r.Environment, Baseline: r.Baseline, Candidate: r.Candidate, Verdict: compare.Releases(q)}
 	answer.Verdict.Checks = append(checks, answer.Verdict.Checks...)
 	return answer, nil
+}
+
+// gated are the metrics of gates, each once; nil, which stands for all, without a gate.
+func gated(gates []api.Gate) []string {
+	var metrics []string
+	for _, g := range gates {
+		if !slices.Contains(metrics, g.Metric) {
+			metrics = append(metrics, g.Metric)
+		}
+	}
+	return metrics
 }
 
 func question(p Principal, r api.CompareRequest) (compare.Question, error) {

@@ -281,7 +281,7 @@ func (a *Authority) traffic(tx Tx, r api.CreateRollout) (trafficSeen, []string, 
 	if elapsed := a.now().Sub(epoch.StartedAt); elapsed > time.Second && epoch.Runs > 0 {
 		t.RunsPerHour = float64(epoch.Runs) / elapsed.Hours()
 	}
-	t.cohorts, err = tx.Cohorts(r.AppID, r.Environment, epoch.Number, r.BaselineRelease)
+	t.cohorts, err = tx.Cohorts(CohortFilter{AppID: r.AppID, Environment: r.Environment, FromSpan: epoch.Span, Releases: []string{r.BaselineRelease}})
 	return t, seen, err
 }
 

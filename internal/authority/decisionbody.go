@@ -9,6 +9,7 @@ import (
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/rollout"
+	"github.com/cobound/prova/internal/stats"
 )
 
 // decisionBody is the body of a rollout_decision or rollout_action receipt.
@@ -59,14 +60,15 @@ type evidenced struct {
 	Seed          string     `json:"seed"`
 }
 
+// stratumRef names a span by the number of its first epoch.
 type stratumRef struct {
-	Epoch     int64     `json:"epoch"`
+	Span      int64     `json:"span"`
 	Candidate cohortRef `json:"candidate"`
 	Baseline  cohortRef `json:"baseline"`
 }
 
-// cohortRef names the runs of one release in one epoch by their log indexes,
-// and their summaries by the SHA-256 of the summaries' bytes, sorted by metric.
+// cohortRef names the runs of one release in one span by their log indexes, and
+// by a digest what the gates' metrics of them add up to.
 type cohortRef struct {
 	Runs       int64  `json:"runs"`
 	FirstIndex int64  `json:"first_index"`
@@ -140,10 +142,14 @@ func evidenceOf(v view, next rollout.Rollout, d rollout.Decision) (*evidenced, e
 		e.Blocks = append(e.Blocks, blockRef{Number: b.Number, Stratum: b.Epoch, FirstIndex: b.FirstIndex, LastIndex: b.LastIndex, RunsDigest: b.RunsDigest})
 	}
 	for _, c := range v.cohorts {
-		if n := len(e.Strata); n == 0 || e.Strata[n-1].Epoch != c.Epoch {
-			e.Strata = append(e.Strata, stratumRef{Epoch: c.Epoch})
+		if n := len(e.Strata); n == 0 || e.Strata[n-1].Span != c.Span {
+			e.Strata = append(e.Strata, stratumRef{Span: c.Span})
 		}
-		ref := cohortRef{Runs: c.Runs, FirstIndex: c.FirstIndex, LastIndex: c.LastIndex, Digest: cohortDigest(c)}
+		digest, err := cohortDigest(c)
+		if err != nil {
+			return nil, err
+		}
+		ref := cohortRef{Runs: c.Runs, FirstIndex: c.FirstIndex, LastIndex: c.LastIndex, Digest: digest}
 		if last := &e.Strata[len(e.Strata)-1]; c.Release == v.CandidateRelease {
 			last.Candidate = ref
 		} else {
@@ -156,17 +162,39 @@ func evidenceOf(v view, next rollout.Rollout, d rollout.Decision) (*evidenced, e
 	return e, nil
 }
 
-func cohortDigest(c Cohort) string {
+// cohortDigest is the SHA-256, in hex, of the digests of the parts: each
+// metric, sorted by name, and before them, without a name, the runs. A part is
+// its name, a zero byte, and the SHA-256 of its summary's bytes followed by
+// those of its counts by epoch, which are there only if the span has several.
+func cohortDigest(c Cohort) (string, error) {
 	h := sha256.New()
-	for _, name := range slices.Sorted(maps.Keys(c.Metrics)) {
-		data, err := c.Metrics[name].MarshalBinary()
-		if err != nil { // a summary that was read can be written
-			return ""
+	part := func(name string, summary []byte, epochs stats.EpochCounts) error {
+		if len(epochs) > 0 {
+			data, err := epochs.MarshalBinary()
+			if err != nil {
+				return err
+			}
+			summary = append(summary, data...)
 		}
-		sum := sha256.Sum256(data)
+		sum := sha256.Sum256(summary)
 		h.Write([]byte(name))
 		h.Write([]byte{0})
 		h.Write(sum[:])
+		return nil
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	if len(c.Epochs) > 0 {
+		if err := part("", nil, c.Epochs); err != nil {
+			return "", err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Metrics)) {
+		data, err := c.Metrics[name].MarshalBinary()
+		if err != nil {
+			return "", err
+		}
+		if err := part(name, data, c.MetricEpochs[name]); err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }

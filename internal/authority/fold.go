@@ -8,17 +8,18 @@ import (
 	"time"
 
 	"github.com/cobound/prova/api"
-	"github.com/cobound/prova/internal/compare"
 	"github.com/cobound/prova/internal/rollout"
 	"github.com/cobound/prova/internal/stats"
 	"github.com/cobound/prova/receipt"
 )
 
 // An epoch is cut after so many runs or so much time, so that a base rate that
-// drifts does not pool.
+// drifts does not pool. A span ends after so many epochs, which bounds what is
+// kept of it.
 const (
-	EpochRuns = 100_000
-	EpochTime = 24 * time.Hour
+	EpochRuns  = 100_000
+	EpochTime  = 24 * time.Hour
+	SpanEpochs = 1000
 )
 
 // fold gathers what a batch of events adds to epochs, cohorts and blocks, and
@@ -36,12 +37,14 @@ type fold struct {
 // target is the open epoch of an app and environment with all that is folded into it.
 type target struct {
 	epoch    Epoch
+	ended    []Epoch         // those before it that ended meanwhile
+	spans    map[int64]int64 // of earlier epochs, by number
 	cohorts  map[cohortKey]*Cohort
 	rollouts []*filling
 }
 
 type cohortKey struct {
-	epoch   int64
+	span    int64
 	release string
 }
 
@@ -74,10 +77,8 @@ func (f *fold) addRun(w *pending) error {
 	if err != nil {
 		return err
 	}
-	if s.epoch.Runs >= EpochRuns || e.RecordedAt.Sub(s.epoch.StartedAt) >= EpochTime {
-		if err := f.cut(s, e.Index, e.RecordedAt); err != nil {
-			return err
-		}
+	if err := f.cutLong(s, e.Index, e.RecordedAt); err != nil {
+		return err
 	}
 	s.epoch.Runs++
 	e.Epoch = s.epoch.Number
@@ -95,9 +96,8 @@ func (f *fold) addRun(w *pending) error {
 	if err != nil {
 		return err
 	}
-	c.Runs++
-	c.LastIndex = e.Index
-	if err := addMetrics(c, w.event.Metrics, unit); err != nil {
+	c.addRun(*e)
+	if err := c.addMetrics(e.Epoch, w.event.Metrics, unit); err != nil {
 		return err
 	}
 	for _, r := range s.rollouts {
@@ -186,7 +186,7 @@ func (f *fold) addOutcome(w *pending) error {
 	if err != nil {
 		return err
 	}
-	if err := addMetrics(c, w.event.Metrics, unit); err != nil {
+	if err := c.addMetrics(run.Epoch, w.event.Metrics, unit); err != nil {
 		return err
 	}
 	for _, r := range s.rollouts {
@@ -218,17 +218,6 @@ func (f *fold) unit(run Entry) (uint64, error) {
 	return unitOf(body.UnitID, r.ProbeID, run.EventID), nil
 }
 
-func addMetrics(c *Cohort, metrics map[string]api.Metric, unit uint64) error {
-	for name, value := range metrics { // each metric has a summary of its own, so the order does not matter
-		s := c.Metrics[name]
-		if err := s.Add(value.Value, unit); err != nil {
-			return invalid("/metrics/"+name, "%v", err)
-		}
-		c.Metrics[name] = s
-	}
-	return nil
-}
-
 // target loads the open epoch of an app and environment, or begins its first one.
 func (f *fold) target(app, environment string, index int64, now time.Time) (*target, error) {
 	key := [2]string{app, environment}
@@ -237,12 +226,12 @@ func (f *fold) target(app, environment string, index int64, now time.Time) (*tar
 	}
 	e, err := f.tx.OpenEpoch(app, environment)
 	if errors.Is(err, ErrNotFound) {
-		e, err = Epoch{AppID: app, Environment: environment, Number: 1, FirstIndex: index, StartedAt: now}, nil
+		e, err = Epoch{AppID: app, Environment: environment, Number: 1, Span: 1, FirstIndex: index, StartedAt: now}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	s := &target{epoch: e, cohorts: map[cohortKey]*Cohort{}}
+	s := &target{epoch: e, spans: map[int64]int64{}, cohorts: map[cohortKey]*Cohort{}}
 	records, err := f.tx.Rollouts(RolloutFilter{AppID: app, Environment: environment, States: unfinished()}, maxUnfinished)
 	if err != nil {
 		return nil, err
@@ -268,13 +257,17 @@ const maxUnfinished = 100
 func unfinished() []api.State { return []api.State{api.StateActive, api.StatePaused} }
 
 func (f *fold) cohort(s *target, app, environment string, epoch int64, release string, index int64) (*Cohort, error) {
-	key := cohortKey{epoch, release}
+	span, err := f.span(s, epoch)
+	if err != nil {
+		return nil, err
+	}
+	key := cohortKey{span, release}
 	if c, ok := s.cohorts[key]; ok {
 		return c, nil
 	}
-	c, err := f.tx.Cohort(app, environment, epoch, release)
+	c, err := f.tx.Cohort(app, environment, span, release)
 	if errors.Is(err, ErrNotFound) {
-		c, err = Cohort{AppID: app, Environment: environment, Epoch: epoch, Release: release, FirstIndex: index, LastIndex: index}, nil
+		c, err = Cohort{AppID: app, Environment: environment, Span: span, Release: release, FirstIndex: index, LastIndex: index}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -286,14 +279,49 @@ func (f *fold) cohort(s *target, app, environment string, epoch int64, release s
 	return &c, nil
 }
 
-// begin ends the open epoch before index. Blocks that are being filled go on:
+// span is that of an epoch.
+func (f *fold) span(s *target, epoch int64) (int64, error) {
+	if epoch >= s.epoch.Span {
+		return s.epoch.Span, nil
+	}
+	if span, ok := s.spans[epoch]; ok {
+		return span, nil
+	}
+	e, err := f.tx.Epoch(s.epoch.AppID, s.epoch.Environment, epoch)
+	if err != nil {
+		return 0, fmt.Errorf("epoch %d of %s in %s: %w", epoch, s.epoch.AppID, s.epoch.Environment, err)
+	}
+	s.spans[epoch] = e.Span
+	return e.Span, nil
+}
+
+// begin ends the open epoch before index and begins a span. Blocks that are being filled go on:
 // for what changes no weight, such as a shadow that begins.
 func (s *target) begin(index int64, now time.Time) {
+	s.ended = append(s.ended, s.epoch)
+	s.spans[s.epoch.Number] = s.epoch.Span
 	s.epoch.Number++
+	s.epoch.Span = s.epoch.Number
 	s.epoch.FirstIndex, s.epoch.StartedAt, s.epoch.Runs = index, now, 0
 }
 
-// cut ends the open epoch before index, and every block being filled with it.
+// cutLong cuts the open epoch if it is long enough. Nothing else began, so the
+// next one stays in its span unless that is full.
+func (f *fold) cutLong(s *target, index int64, now time.Time) error {
+	if s.epoch.Runs < EpochRuns && now.Sub(s.epoch.StartedAt) < EpochTime {
+		return nil
+	}
+	span := s.epoch.Span
+	if err := f.cut(s, index, now); err != nil {
+		return err
+	}
+	if s.epoch.Number-span < SpanEpochs {
+		s.epoch.Span = span
+	}
+	return nil
+}
+
+// cut ends the open epoch before index, and every block being filled with it, and begins a span.
 func (f *fold) cut(s *target, index int64, now time.Time) error {
 	s.begin(index, now)
 	for _, r := range s.rollouts {
@@ -319,29 +347,32 @@ func (f *fold) end(s *target, r *filling, index int64) error {
 // aim fixes what the next block's quantiles are held against, from all that the
 // baseline has reported since the rollout's evidence began, up to here.
 func (f *fold) aim(s *target, r *filling) error {
-	if !r.block.Aims() {
+	metrics := r.block.Aims()
+	if len(metrics) == 0 {
 		return nil
 	}
 	baseline := r.record.BaselineRelease
-	cohorts, err := f.tx.Cohorts(s.epoch.AppID, s.epoch.Environment, r.block.SinceEpoch, baseline)
+	cohorts, err := f.tx.Cohorts(CohortFilter{
+		AppID: s.epoch.AppID, Environment: s.epoch.Environment, FromSpan: r.block.SinceEpoch, Releases: []string{baseline}, Metrics: metrics,
+	})
 	if err != nil {
 		return err
 	}
 	so := map[string]stats.Summary{}
 	merge := func(c Cohort) {
-		for name, m := range c.Metrics {
+		for _, name := range metrics {
 			sum := so[name]
-			sum.Merge(m)
+			sum.Merge(c.Metrics[name])
 			so[name] = sum
 		}
 	}
 	for _, c := range cohorts {
-		if _, changed := s.cohorts[cohortKey{c.Epoch, baseline}]; !changed {
+		if _, changed := s.cohorts[cohortKey{c.Span, baseline}]; !changed {
 			merge(c)
 		}
 	}
 	for key, c := range s.cohorts {
-		if key.release == baseline && key.epoch >= r.block.SinceEpoch {
+		if key.release == baseline && key.span >= r.block.SinceEpoch {
 			merge(*c)
 		}
 	}
@@ -378,8 +409,10 @@ func (r *filling) save(tx Tx) error {
 // save writes what changed.
 func (f *fold) save() error {
 	for _, s := range f.targets {
-		if err := f.tx.SaveEpoch(s.epoch); err != nil {
-			return err
+		for _, e := range append(s.ended, s.epoch) {
+			if err := f.tx.SaveEpoch(e); err != nil {
+				return err
+			}
 		}
 		for _, c := range s.cohorts {
 			if err := f.tx.SaveCohort(*c); err != nil {
@@ -396,28 +429,4 @@ func (f *fold) save() error {
 		}
 	}
 	return nil
-}
-
-// strata turns stored cohorts into what is compared: one stratum for each epoch.
-func strata(cohorts []Cohort, baseline, candidate string) []compare.Stratum {
-	var out []compare.Stratum
-	for _, c := range cohorts {
-		if len(out) == 0 || out[len(out)-1].Epoch != c.Epoch {
-			out = append(out, compare.Stratum{Epoch: c.Epoch})
-		}
-		side := &out[len(out)-1].Baseline
-		switch c.Release {
-		case candidate:
-			side = &out[len(out)-1].Candidate
-		case baseline:
-		default:
-			continue
-		}
-		side.Runs = c.Runs
-		side.Metrics = make(map[string]compare.Metric, len(c.Metrics))
-		for name, summary := range c.Metrics {
-			side.Metrics[name] = compare.Metric{Summary: summary}
-		}
-	}
-	return out
 }

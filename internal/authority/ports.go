@@ -183,32 +183,53 @@ type Epoch struct {
 	AppID       string
 	Environment string
 	Number      int64 // from 1
+	// Span is the number of the first epoch of its span: the run of epochs that
+	// began with new evidence or another weight. An epoch that begins because the
+	// one before it was long enough stays in that one's span.
+	Span int64
 	// FirstIndex is the smallest log index that can belong to the epoch.
 	FirstIndex int64
 	StartedAt  time.Time
 	Runs       int64
 }
 
-// Cohort is what the runs of one release in one epoch add up to.
+// Cohort is what the runs of one release in one span add up to.
 type Cohort struct {
 	AppID       string
 	Environment string
-	Epoch       int64
+	Span        int64  // the number of its first epoch
 	Release     string // empty for runs that carry none
 	Runs        int64
 	FirstIndex  int64
 	LastIndex   int64
 	Metrics     map[string]stats.Summary
+	// Epochs counts the runs of each epoch, and MetricEpochs, by metric, those
+	// that carry it. They are empty while all are of the span's first epoch.
+	Epochs       stats.EpochCounts
+	MetricEpochs map[string]stats.EpochCounts
+}
+
+// CohortFilter selects cohorts of an app and environment.
+type CohortFilter struct {
+	AppID, Environment string
+	// FromSpan is the smallest span.
+	FromSpan int64
+	// Releases are those whose cohorts are read; without any, none is.
+	Releases []string
+	// Metrics are those whose summaries are read; nil reads all.
+	Metrics []string
 }
 
 // EvidenceReader reads epochs and cohorts.
 type EvidenceReader interface {
 	// OpenEpoch is the epoch with the highest number; ErrNotFound before the first run or rollout.
 	OpenEpoch(appID, environment string) (Epoch, error)
+	// Epoch reads one; ErrNotFound.
+	Epoch(appID, environment string, number int64) (Epoch, error)
 	// Cohort reads one; ErrNotFound.
-	Cohort(appID, environment string, epoch int64, release string) (Cohort, error)
-	// Cohorts reads all cohorts of the given releases from an epoch on, by epoch, then release.
-	Cohorts(appID, environment string, fromEpoch int64, releases ...string) ([]Cohort, error)
+	Cohort(appID, environment string, span int64, release string) (Cohort, error)
+	// Cohorts reads cohorts by span, then release.
+	Cohorts(filter CohortFilter) ([]Cohort, error)
 	// Releases sums up all cohorts by app, environment and release, with the names of their metrics, by app, environment, first index. An empty appID or environment selects all.
 	Releases(appID, environment string) ([]api.Release, error)
 }

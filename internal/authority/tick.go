@@ -85,7 +85,10 @@ func (a *Authority) read(ctx context.Context, p Principal, id string) (view, err
 			return err
 		}
 		v.logIndex = head.Tree.Size()
-		if v.cohorts, err = s.Cohorts(v.AppID, v.Environment, v.FirstEpoch, v.BaselineRelease, v.CandidateRelease); err != nil {
+		if v.cohorts, err = s.Cohorts(CohortFilter{
+			AppID: v.AppID, Environment: v.Environment, FromSpan: v.FirstEpoch,
+			Releases: []string{v.BaselineRelease, v.CandidateRelease}, Metrics: gated(v.Core.Policy.Gates),
+		}); err != nil {
 			return err
 		}
 		v.evidence, err = evidence(s, v, a.now())

@@ -14,6 +14,8 @@ type Cohort struct {
 	Metrics map[string]Metric
 	// Mixes are empty where nothing is known of them; the check is left out then.
 	Mixes Mixes
+	// Epochs counts Runs by epoch; empty while all are of the first one.
+	Epochs stats.EpochCounts
 }
 
 // Metric is the summary of one metric of a cohort.
@@ -22,10 +24,14 @@ type Metric struct {
 	// Values are the single values where they are at hand (a file): quantiles
 	// are then exact instead of within a bin.
 	Values []float64
+	// Epochs are the counts by epoch; empty while all are of the first one.
+	Epochs stats.EpochCounts
 }
 
-// Stratum holds the two cohorts of one epoch. They are compared within it.
+// Stratum holds the two cohorts of one span of epochs. They are compared
+// within it, and their rates within each of its epochs.
 type Stratum struct {
+	// Epoch is the number of the first one.
 	Epoch               int64
 	Candidate, Baseline Cohort
 	// Pairs are the runs of both cohorts paired by probe, by metric, for the gates that ask for it.

@@ -117,7 +117,7 @@ func finite(values ...float64) bool {
 func missingMoreOften(strata []Stratum, metric string, z float64) *api.Difference {
 	var shares []stats.Stratum
 	for _, s := range strata {
-		shares = append(shares, stats.Stratum{Candidate: missing(s.Candidate, metric), Baseline: missing(s.Baseline, metric)})
+		shares = append(shares, s.missing(metric)...)
 	}
 	if comparable(shares) == 0 {
 		return nil
@@ -127,11 +127,6 @@ func missingMoreOften(strata []Stratum, metric string, z float64) *api.Differenc
 		return nil
 	}
 	return &api.Difference{Estimate: d.Estimate, Lo: d.Lo, Hi: d.Hi}
-}
-
-func missing(c Cohort, metric string) stats.Proportion {
-	// An outcome can add a metric to a run of an earlier stratum, so the count may exceed the runs.
-	return stats.Proportion{X: max(c.Runs-c.Metrics[metric].Summary.Count(), 0), N: c.Runs}
 }
 
 // comparable counts the strata that have runs of both arms.
@@ -148,11 +143,7 @@ func comparable(strata []stats.Stratum) int {
 func rateStrata(g api.Gate, strata []Stratum) []stats.Stratum {
 	out := make([]stats.Stratum, 0, len(strata))
 	for _, s := range strata {
-		c, b := s.Candidate.Metrics[g.Metric].Summary, s.Baseline.Metrics[g.Metric].Summary
-		out = append(out, stats.Stratum{
-			Candidate: stats.Proportion{X: c.Ones(), N: c.Count()},
-			Baseline:  stats.Proportion{X: b.Ones(), N: b.Count()},
-		})
+		out = append(out, s.ones(g.Metric)...)
 	}
 	return out
 }

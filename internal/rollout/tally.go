@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"math"
+	"slices"
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/compare"
@@ -228,12 +229,13 @@ func (b *Block) Aim(baseline func(metric string) stats.Summary) {
 	}
 }
 
-// Aims reports whether Aim has anything to do.
-func (b Block) Aims() bool {
+// Aims are the metrics that Aim asks for, each once.
+func (b Block) Aims() []string {
+	var metrics []string
 	for _, t := range b.Tallies {
-		if t.quantile() && t.History.N == 0 {
-			return true
+		if t.quantile() && t.History.N == 0 && !slices.Contains(metrics, t.Gate.Metric) {
+			metrics = append(metrics, t.Gate.Metric)
 		}
 	}
-	return false
+	return metrics
 }

@@ -10,33 +10,41 @@ import (
 	"github.com/cobound/prova/internal/stats"
 )
 
+const epochColumns = "app_id, environment, number, span, first_index, started_at, runs"
+
+func scanEpoch(r row) (authority.Epoch, error) {
+	var e authority.Epoch
+	var startedAt int64
+	err := r.Scan(&e.AppID, &e.Environment, &e.Number, &e.Span, &e.FirstIndex, &startedAt, &e.Runs)
+	e.StartedAt = timeOf(startedAt)
+	return e, err
+}
+
 func (s *snapshot) OpenEpoch(appID, environment string) (authority.Epoch, error) {
-	return one(s.session, "read the open epoch", `SELECT app_id, environment, number, first_index, started_at, runs FROM epochs
- WHERE org = ? AND app_id = ? AND environment = ? ORDER BY number DESC LIMIT 1`, []any{s.org, appID, environment},
-		func(r row) (authority.Epoch, error) {
-			var e authority.Epoch
-			var startedAt int64
-			err := r.Scan(&e.AppID, &e.Environment, &e.Number, &e.FirstIndex, &startedAt, &e.Runs)
-			e.StartedAt = timeOf(startedAt)
-			return e, err
-		})
+	return one(s.session, "read the open epoch", "SELECT "+epochColumns+` FROM epochs
+ WHERE org = ? AND app_id = ? AND environment = ? ORDER BY number DESC LIMIT 1`, []any{s.org, appID, environment}, scanEpoch)
+}
+
+func (s *snapshot) Epoch(appID, environment string, number int64) (authority.Epoch, error) {
+	return one(s.session, "read an epoch", "SELECT "+epochColumns+` FROM epochs
+ WHERE org = ? AND app_id = ? AND environment = ? AND number = ?`, []any{s.org, appID, environment, number}, scanEpoch)
 }
 
 func (t *tx) SaveEpoch(e authority.Epoch) error {
 	if err := t.hold("save an epoch"); err != nil {
 		return err
 	}
-	_, err := t.exec("save an epoch", `INSERT INTO epochs (org, app_id, environment, number, first_index, started_at, runs)
- VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (org, app_id, environment, number) DO UPDATE
- SET first_index = excluded.first_index, started_at = excluded.started_at, runs = excluded.runs`,
-		t.org, e.AppID, e.Environment, e.Number, e.FirstIndex, micros(e.StartedAt), e.Runs)
+	_, err := t.exec("save an epoch", "INSERT INTO epochs (org, "+epochColumns+`)
+ VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (org, app_id, environment, number) DO UPDATE
+ SET span = excluded.span, first_index = excluded.first_index, started_at = excluded.started_at, runs = excluded.runs`,
+		t.org, e.AppID, e.Environment, e.Number, e.Span, e.FirstIndex, micros(e.StartedAt), e.Runs)
 	return err
 }
 
-func (s *snapshot) Cohort(appID, environment string, epoch int64, release string) (authority.Cohort, error) {
+func (s *snapshot) Cohort(appID, environment string, span int64, release string) (authority.Cohort, error) {
 	var c conditions
-	c.add("org = ? AND app_id = ? AND environment = ? AND epoch = ? AND release = ?", s.org, appID, environment, epoch, release)
-	all, err := s.cohorts("read a cohort", c)
+	c.add("org = ? AND app_id = ? AND environment = ? AND span = ? AND release = ?", s.org, appID, environment, span, release)
+	all, err := s.cohorts("read a cohort", c, c)
 	if err != nil {
 		return authority.Cohort{}, err
 	}
@@ -46,51 +54,52 @@ func (s *snapshot) Cohort(appID, environment string, epoch int64, release string
 	return all[0], nil
 }
 
-func (s *snapshot) Cohorts(appID, environment string, fromEpoch int64, releases ...string) ([]authority.Cohort, error) {
-	if len(releases) == 0 {
+func (s *snapshot) Cohorts(filter authority.CohortFilter) ([]authority.Cohort, error) {
+	if len(filter.Releases) == 0 {
 		return nil, nil
 	}
-	var c conditions
-	c.add("org = ? AND app_id = ? AND environment = ? AND epoch >= ?", s.org, appID, environment, fromEpoch)
-	c.addIn("release", releases)
-	return s.cohorts("list cohorts", c)
+	var cohorts conditions
+	cohorts.add("org = ? AND app_id = ? AND environment = ? AND span >= ?", s.org, filter.AppID, filter.Environment, filter.FromSpan)
+	cohorts.addIn("release", filter.Releases)
+	summaries := conditions{text: slices.Clone(cohorts.text), args: slices.Clone(cohorts.args)}
+	if filter.Metrics != nil {
+		summaries.addIn("metric", filter.Metrics)
+	}
+	return s.cohorts("list cohorts", cohorts, summaries)
 }
 
-// cohorts reads cohorts by epoch, then release, and then their summaries in
+// cohorts reads cohorts by span, then release, and then their summaries in
 // the same order, so that one pass joins them.
-func (s *snapshot) cohorts(what string, c conditions) ([]authority.Cohort, error) {
-	all, err := list(s.session, what, `SELECT app_id, environment, epoch, release, runs, first_index, last_index FROM cohorts`+
-		c.where()+" ORDER BY epoch, release", c.args,
+func (s *snapshot) cohorts(what string, cohorts, summaries conditions) ([]authority.Cohort, error) {
+	all, err := list(s.session, what, `SELECT app_id, environment, span, release, runs, first_index, last_index, epochs FROM cohorts`+
+		cohorts.where()+" ORDER BY span, release", cohorts.args,
 		func(r row) (c authority.Cohort, err error) {
-			return c, r.Scan(&c.AppID, &c.Environment, &c.Epoch, &c.Release, &c.Runs, &c.FirstIndex, &c.LastIndex)
+			var epochs []byte
+			if err := r.Scan(&c.AppID, &c.Environment, &c.Span, &c.Release, &c.Runs, &c.FirstIndex, &c.LastIndex, &epochs); err != nil {
+				return c, err
+			}
+			c.Epochs, err = epochCounts(epochs)
+			return c, err
 		})
 	if err != nil {
 		return nil, err
 	}
 	at := 0
-	err = s.each(what, "SELECT epoch, release, metric, data FROM summaries"+c.where()+" ORDER BY epoch, release", c.args,
+	err = s.each(what, "SELECT span, release, metric, data, epochs FROM summaries"+summaries.where()+" ORDER BY span, release", summaries.args,
 		func(r row) error {
-			var epoch int64
+			var span int64
 			var release, metric string
-			var data []byte
-			if err := r.Scan(&epoch, &release, &metric, &data); err != nil {
+			var data, epochs []byte
+			if err := r.Scan(&span, &release, &metric, &data, &epochs); err != nil {
 				return err
 			}
-			for at < len(all) && (all[at].Epoch != epoch || all[at].Release != release) {
+			for at < len(all) && (all[at].Span != span || all[at].Release != release) {
 				at++
 			}
 			if at == len(all) {
 				return fmt.Errorf("the summary of %q has no cohort", metric)
 			}
-			var summary stats.Summary
-			if err := summary.UnmarshalBinary(data); err != nil {
-				return fmt.Errorf("the summary of %q: %w", metric, err)
-			}
-			if all[at].Metrics == nil {
-				all[at].Metrics = map[string]stats.Summary{}
-			}
-			all[at].Metrics[metric] = summary
-			return nil
+			return addSummary(&all[at], metric, data, epochs)
 		})
 	if err != nil {
 		return nil, err
@@ -98,14 +107,62 @@ func (s *snapshot) cohorts(what string, c conditions) ([]authority.Cohort, error
 	return all, nil
 }
 
+func addSummary(c *authority.Cohort, metric string, data, epochs []byte) error {
+	var summary stats.Summary
+	if err := summary.UnmarshalBinary(data); err != nil {
+		return fmt.Errorf("the summary of %q: %w", metric, err)
+	}
+	if c.Metrics == nil {
+		c.Metrics = map[string]stats.Summary{}
+	}
+	c.Metrics[metric] = summary
+	counts, err := epochCounts(epochs)
+	if err != nil {
+		return fmt.Errorf("the epochs of %q: %w", metric, err)
+	}
+	if counts == nil {
+		return nil
+	}
+	if n, ones := counts.Totals(); n != summary.Count() || ones != summary.Ones() {
+		return fmt.Errorf("the epochs of %q do not add up to its summary", metric)
+	}
+	if c.MetricEpochs == nil {
+		c.MetricEpochs = map[string]stats.EpochCounts{}
+	}
+	c.MetricEpochs[metric] = counts
+	return nil
+}
+
+// epochCounts reads a column that is NULL where there is nothing to tell apart.
+func epochCounts(data []byte) (stats.EpochCounts, error) {
+	if data == nil {
+		return nil, nil
+	}
+	var counts stats.EpochCounts
+	err := counts.UnmarshalBinary(data)
+	return counts, err
+}
+
+// epochColumn is what epochCounts reads.
+func epochColumn(counts stats.EpochCounts) (any, error) {
+	if len(counts) == 0 {
+		return nil, nil
+	}
+	return counts.MarshalBinary()
+}
+
 func (t *tx) SaveCohort(c authority.Cohort) error {
 	if err := t.hold("save a cohort"); err != nil {
 		return err
 	}
-	_, err := t.exec("save a cohort", `INSERT INTO cohorts (org, app_id, environment, epoch, release, runs, first_index, last_index)
- VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (org, app_id, environment, epoch, release) DO UPDATE
- SET runs = excluded.runs, first_index = excluded.first_index, last_index = excluded.last_index`,
-		t.org, c.AppID, c.Environment, c.Epoch, c.Release, c.Runs, c.FirstIndex, c.LastIndex)
+	epochs, err := epochColumn(c.Epochs)
+	if err != nil {
+		return fmt.Errorf("store: save the epochs of a cohort: %w", err)
+	}
+	_, err = t.exec("save a cohort", `INSERT INTO cohorts (org, app_id, environment, span, release, runs, first_index, last_index, epochs)
+ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (org, app_id, environment, span, release) DO UPDATE
+ SET runs = excluded.runs, first_index = excluded.first_index, last_index = excluded.last_index, epochs = excluded.epochs`,
+		t.org, c.AppID, c.Environment, c.Span, c.Release, c.Runs, c.FirstIndex, c.LastIndex, epochs)
 	if err != nil {
 		return err
 	}
@@ -115,10 +172,14 @@ func (t *tx) SaveCohort(c authority.Cohort) error {
 		if err != nil {
 			return fmt.Errorf("store: save the summary of %q: %w", metric, err)
 		}
-		rows = append(rows, []any{t.org, c.AppID, c.Environment, c.Epoch, c.Release, metric, data})
+		epochs, err := epochColumn(c.MetricEpochs[metric])
+		if err != nil {
+			return fmt.Errorf("store: save the epochs of %q: %w", metric, err)
+		}
+		rows = append(rows, []any{t.org, c.AppID, c.Environment, c.Span, c.Release, metric, data, epochs})
 	}
-	return t.insert("save the summaries of a cohort", "INSERT INTO summaries (org, app_id, environment, epoch, release, metric, data)",
-		" ON CONFLICT (org, app_id, environment, epoch, release, metric) DO UPDATE SET data = excluded.data", rows)
+	return t.insert("save the summaries of a cohort", "INSERT INTO summaries (org, app_id, environment, span, release, metric, data, epochs)",
+		" ON CONFLICT (org, app_id, environment, span, release, metric) DO UPDATE SET data = excluded.data, epochs = excluded.epochs", rows)
 }
 
 func (s *snapshot) Releases(appID, environment string) ([]api.Release, error) {

@@ -32,7 +32,7 @@ func testWritesNeedTheLock(f *fixture) {
 	f.locked("acme", func(tx authority.Tx) error { return tx.CreateRollout(rollout("ro_1")) })
 	for name, write := range map[string]func(authority.Tx) error{
 		"epoch":  func(tx authority.Tx) error { return tx.SaveEpoch(authority.Epoch{Number: 1}) },
-		"cohort": func(tx authority.Tx) error { return tx.SaveCohort(authority.Cohort{Epoch: 1}) },
+		"cohort": func(tx authority.Tx) error { return tx.SaveCohort(authority.Cohort{Span: 1}) },
 		"block":  func(tx authority.Tx) error { return tx.SaveBlock(authority.BlockRecord{RolloutID: "ro_1", Number: 1}) },
 	} {
 		if err := f.Update(f.ctx(), "acme", write); err == nil {
@@ -44,8 +44,8 @@ func testWritesNeedTheLock(f *fixture) {
 func testEpochs(f *fixture) {
 	open := func(s authority.Snapshot) (authority.Epoch, error) { return s.OpenEpoch("bot", "production") }
 	absent(f, "acme", "open epoch", open)
-	first := authority.Epoch{AppID: "bot", Environment: "production", Number: 9, FirstIndex: 4, StartedAt: at(1), Runs: 7}
-	second := authority.Epoch{AppID: "bot", Environment: "production", Number: 10, FirstIndex: 11, StartedAt: at(2)}
+	first := authority.Epoch{AppID: "bot", Environment: "production", Number: 9, Span: 9, FirstIndex: 4, StartedAt: at(1), Runs: 7}
+	second := authority.Epoch{AppID: "bot", Environment: "production", Number: 10, Span: 9, FirstIndex: 11, StartedAt: at(2)}
 	f.locked("acme", func(tx authority.Tx) error { return tx.SaveEpoch(first) })
 	equal(f, "first", must(f, "acme", open), first)
 	f.utc("epoch", must(f, "acme", open).StartedAt)
@@ -57,22 +57,28 @@ func testEpochs(f *fixture) {
 		return tx.SaveEpoch(first)
 	})
 	equal(f, "second", must(f, "acme", open), second)
-	second.Runs, second.FirstIndex, second.StartedAt = 5, 12, at(3)
+	second.Runs, second.Span, second.FirstIndex, second.StartedAt = 5, 10, 12, at(3)
 	f.locked("acme", func(tx authority.Tx) error { return tx.SaveEpoch(second) })
 	equal(f, "replaced", must(f, "acme", open), second)
+	number := func(n int64) func(authority.Snapshot) (authority.Epoch, error) {
+		return func(s authority.Snapshot) (authority.Epoch, error) { return s.Epoch("bot", "production", n) }
+	}
+	equal(f, "an ended one", must(f, "acme", number(9)), first)
+	equal(f, "the open one by its number", must(f, "acme", number(10)), second)
+	absent(f, "acme", "epoch 8", number(8))
 	absent(f, "acme", "epoch of another environment", func(s authority.Snapshot) (authority.Epoch, error) { return s.OpenEpoch("bot", "staging") })
 }
 
 func testCohorts(f *fixture) {
-	cohort := func(epoch int64, release string, metrics map[string]stats.Summary) authority.Cohort {
+	cohort := func(span int64, release string, metrics map[string]stats.Summary) authority.Cohort {
 		return authority.Cohort{
-			AppID: "bot", Environment: "production", Epoch: epoch, Release: release,
-			Runs: 3, FirstIndex: epoch * 10, LastIndex: epoch*10 + 5, Metrics: metrics,
+			AppID: "bot", Environment: "production", Span: span, Release: release,
+			Runs: 3, FirstIndex: span * 10, LastIndex: span*10 + 5, Metrics: metrics,
 		}
 	}
-	read := func(epoch int64, release string) func(authority.Snapshot) (authority.Cohort, error) {
+	read := func(span int64, release string) func(authority.Snapshot) (authority.Cohort, error) {
 		return func(s authority.Snapshot) (authority.Cohort, error) {
-			return s.Cohort("bot", "production", epoch, release)
+			return s.Cohort("bot", "production", span, release)
 		}
 	}
 	absent(f, "acme", "cohort", read(1, "v1"))
@@ -102,26 +108,65 @@ func testCohorts(f *fixture) {
 
 	list := func(from int64, releases ...string) []authority.Cohort {
 		return must(f, "acme", func(s authority.Snapshot) ([]authority.Cohort, error) {
-			return s.Cohorts("bot", "production", from, releases...)
+			return s.Cohorts(authority.CohortFilter{AppID: "bot", Environment: "production", FromSpan: from, Releases: releases})
 		})
 	}
 	equal(f, "all, by bytes", list(1, "v1", "v2", "", "V1"), []authority.Cohort{none, more, v2, upper, later})
-	equal(f, "from an epoch", list(2, "v2", "v1"), []authority.Cohort{later})
+	equal(f, "from a span", list(2, "v2", "v1"), []authority.Cohort{later})
 	equal(f, "one release", list(0, "v2"), []authority.Cohort{v2})
 	equal(f, "no release", list(0), nil)
 	equal(f, "of another app", must(f, "acme", func(s authority.Snapshot) ([]authority.Cohort, error) {
-		return s.Cohorts("clerk", "production", 0, "v1")
+		return s.Cohorts(authority.CohortFilter{AppID: "clerk", Environment: "production", Releases: []string{"v1"}})
 	}), nil)
+
+	some := func(metrics ...string) []authority.Cohort {
+		return must(f, "acme", func(s authority.Snapshot) ([]authority.Cohort, error) {
+			return s.Cohorts(authority.CohortFilter{AppID: "bot", Environment: "production", Releases: []string{"v1", ""}, Metrics: metrics})
+		})
+	}
+	more.Metrics = map[string]stats.Summary{"cost_usd": more.Metrics["cost_usd"]}
+	later.Metrics = nil
+	equal(f, "some metrics", some("cost_usd", "nobody's"), []authority.Cohort{none, more, later})
+}
+
+// testCohortEpochs: the counts of a span's epochs are kept beside its cohorts.
+func testCohortEpochs(f *fixture) {
+	c := authority.Cohort{
+		AppID: "bot", Environment: "production", Span: 1, Release: "v1", Runs: 4, FirstIndex: 1, LastIndex: 9,
+		Metrics:      map[string]stats.Summary{"success": summary(f, 1, 0, 1), "cost_usd": summary(f, 0.5)},
+		Epochs:       stats.EpochCounts{{Epoch: 1, Count: 3}, {Epoch: 4, Count: 1}},
+		MetricEpochs: map[string]stats.EpochCounts{"success": {{Epoch: 1, Count: 2, Ones: 1}, {Epoch: 4, Count: 1, Ones: 1}}},
+	}
+	save := func(c authority.Cohort) {
+		f.locked("acme", func(tx authority.Tx) error { return tx.SaveCohort(c) })
+	}
+	read := func(s authority.Snapshot) (authority.Cohort, error) { return s.Cohort("bot", "production", 1, "v1") }
+	save(c)
+	equal(f, "saved", must(f, "acme", read), c)
+	more := c
+	more.Metrics = map[string]stats.Summary{"success": summary(f, 1, 0, 1, 0)}
+	more.Epochs = stats.EpochCounts{{Epoch: 1, Count: 3}, {Epoch: 4, Count: 1}, {Epoch: 5, Count: 1}}
+	more.MetricEpochs = map[string]stats.EpochCounts{"success": {{Epoch: 1, Count: 2, Ones: 1}, {Epoch: 4, Count: 1, Ones: 1}, {Epoch: 5, Count: 1}}}
+	save(more)
+	more.Metrics["cost_usd"] = c.Metrics["cost_usd"]
+	equal(f, "replaced", must(f, "acme", read), more)
+
+	wrong := more
+	wrong.MetricEpochs = map[string]stats.EpochCounts{"success": {{Epoch: 1, Count: 3, Ones: 2}}}
+	save(wrong)
+	if err := f.View(f.ctx(), "acme", func(s authority.Snapshot) error { _, err := read(s); return err }); err == nil {
+		f.Error("counts that do not add up to the summary were read")
+	}
 }
 
 func testReleases(f *fixture) {
 	f.locked("acme", func(tx authority.Tx) error {
 		for _, c := range []authority.Cohort{
-			{AppID: "bot", Environment: "production", Epoch: 1, Release: "v2", Runs: 5, FirstIndex: 2, LastIndex: 9, Metrics: map[string]stats.Summary{"b": summary(f, 1)}},
-			{AppID: "bot", Environment: "production", Epoch: 2, Release: "v2", Runs: 6, FirstIndex: 12, LastIndex: 19, Metrics: map[string]stats.Summary{"a": summary(f, 1), "b": {}}},
-			{AppID: "bot", Environment: "production", Epoch: 2, Release: "v1", Runs: 1, FirstIndex: 20, LastIndex: 20},
-			{AppID: "bot", Environment: "canary", Epoch: 1, Release: "v9", Runs: 2, FirstIndex: 7, LastIndex: 8},
-			{AppID: "agent", Environment: "production", Epoch: 1, Release: "", Runs: 3, FirstIndex: 30, LastIndex: 40},
+			{AppID: "bot", Environment: "production", Span: 1, Release: "v2", Runs: 5, FirstIndex: 2, LastIndex: 9, Metrics: map[string]stats.Summary{"b": summary(f, 1)}},
+			{AppID: "bot", Environment: "production", Span: 2, Release: "v2", Runs: 6, FirstIndex: 12, LastIndex: 19, Metrics: map[string]stats.Summary{"a": summary(f, 1), "b": {}}},
+			{AppID: "bot", Environment: "production", Span: 2, Release: "v1", Runs: 1, FirstIndex: 20, LastIndex: 20},
+			{AppID: "bot", Environment: "canary", Span: 1, Release: "v9", Runs: 2, FirstIndex: 7, LastIndex: 8},
+			{AppID: "agent", Environment: "production", Span: 1, Release: "", Runs: 3, FirstIndex: 30, LastIndex: 40},
 		} {
 			if err := tx.SaveCohort(c); err != nil {
 				return err

@@ -40,6 +40,7 @@ func Run(t *testing.T, open func(t *testing.T) authority.Store) {
 		{"WritesNeedTheLock", testWritesNeedTheLock},
 		{"Epochs", testEpochs},
 		{"Cohorts", testCohorts},
+		{"CohortEpochs", testCohortEpochs},
 		{"Releases", testReleases},
 		{"RoundTripRollout", testRoundTripRollout},
 		{"Rollouts", testRollouts},
