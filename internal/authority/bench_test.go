@@ -2,6 +2,7 @@ package authority_test
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -54,30 +55,50 @@ func BenchmarkIngestConcurrent(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "receipts/s")
 }
 
-// BenchmarkTick ticks a rollout that has seen so many runs. Each tick signs a receipt (shadow mode).
+// BenchmarkTick ticks a rollout that has seen so many runs of each release in
+// four spans. Each tick reads, compares, signs a receipt and commits (shadow
+// mode). It must cost the same however many runs there are.
 func BenchmarkTick(b *testing.B) {
-	for _, runs := range []int{1_000, 1_000_000} {
+	for _, runs := range []int64{1_000, 100_000, 10_000_000} {
 		b.Run(fmt.Sprintf("runs=%d", runs), func(b *testing.B) {
 			h := newHouse(b)
 			request := canary("v36", "v37")
 			request.Mode, request.MinRuns = api.ModeShadow, new(int64(1_000_000))
+			for _, text := range []string{"success", "latency_ms:p95:on=warn", "cost_usd:mean:on=warn"} {
+				g, err := api.ParseGate(text)
+				if err != nil {
+					b.Fatal(err)
+				}
+				request.Gates = append(request.Gates, g)
+			}
 			r := h.create(request)
-			h.traffic("v36", "v37", 50, 19, 5, 95)
-			h.tick(r.ID)
-			h.grow(b, runs-1000)
+			h.grow(b, runs)
+			h.traffic("v36", "v37", 50, 1, 5, 5)
+			for {
+				if tick := h.tick(r.ID); len(tick.Verdict.Gates) != 1 || len(tick.Verdict.Signals) != 2 || tick.Verdict.Signals[1].OneLook == nil && tick.Verdict.Signals[1].Difference == nil {
+					b.Fatalf("%+v", tick.Verdict)
+				} else if tick.Rollout.Ledger.Looks == 10 {
+					break
+				}
+			}
 			b.ReportAllocs()
+			before := cpuTime()
 			for b.Loop() {
 				h.tick(r.ID)
 			}
+			b.ReportMetric(float64((cpuTime()-before).Microseconds())/1000/float64(b.N), "CPU-ms/op")
 		})
 	}
 }
 
-// grow adds runs in epochs of 100,000 as ingest would leave them: signing a
-// million receipts first would time something else.
-func (h *house) grow(b *testing.B, runs int) {
+// grow adds runs of each release in four spans of as many epochs as ingest
+// would cut, and leaves them as ingest would: signing so many receipts first
+// would time something else.
+func (h *house) grow(b *testing.B, runs int64) {
 	b.Helper()
-	rng := rand.New(rand.NewPCG(1, 2))
+	const spans = 4
+	inEpoch := min(runs/spans, authority.EpochRuns/2) // of each of two releases
+	part := sample(b, inEpoch)
 	err := h.Store.Update(h.ctx, h.owner.Org, func(tx authority.Tx) error {
 		if _, err := tx.LockHead(); err != nil {
 			return err
@@ -86,30 +107,27 @@ func (h *house) grow(b *testing.B, runs int) {
 		if err != nil {
 			return err
 		}
-		for runs > 0 {
-			n := min(runs, authority.EpochRuns)
-			runs -= n
-			e.Number++
-			e.Runs = int64(n)
-			for release, share := range map[string]int{"v36": n - n/20, "v37": n / 20} {
-				c := authority.Cohort{AppID: e.AppID, Environment: e.Environment, Span: e.Number, Release: release, Runs: int64(share), Metrics: map[string]stats.Summary{}}
-				var success, latency stats.Summary
-				for range share {
-					unit := rng.Uint64()
-					if err := success.Add(float64(min(rng.IntN(10), 1)), unit); err != nil {
-						return err
-					}
-					if err := latency.Add(800*(0.5+rng.ExpFloat64()), unit); err != nil {
-						return err
-					}
+		for range spans {
+			e.Span = e.Number + 1
+			c := authority.Cohort{AppID: e.AppID, Environment: e.Environment, Span: e.Span, Metrics: map[string]stats.Summary{}, MetricEpochs: map[string]stats.EpochCounts{}}
+			for ; c.Runs < runs/spans; c.Runs += inEpoch {
+				e.Number++
+				e.Runs = 2 * inEpoch
+				if err := tx.SaveEpoch(e); err != nil {
+					return err
 				}
-				c.Metrics["success"], c.Metrics["latency_ms"] = success, latency
+				c.Epochs = c.Epochs.Add(e.Number, inEpoch, 0)
+				for name, s := range part {
+					sum := c.Metrics[name]
+					sum.Merge(s)
+					c.Metrics[name] = sum
+					c.MetricEpochs[name] = c.MetricEpochs[name].Add(e.Number, s.Count(), s.Ones())
+				}
+			}
+			for _, c.Release = range []string{"v36", "v37"} {
 				if err := tx.SaveCohort(c); err != nil {
 					return err
 				}
-			}
-			if err := tx.SaveEpoch(e); err != nil {
-				return err
 			}
 		}
 		return nil
@@ -117,4 +135,25 @@ func (h *house) grow(b *testing.B, runs int) {
 	if err != nil {
 		b.Fatal(err)
 	}
+}
+
+// sample are n runs' summaries, one of which no gate needs.
+func sample(b *testing.B, n int64) map[string]stats.Summary {
+	b.Helper()
+	rng := rand.New(rand.NewPCG(1, 2))
+	part := map[string]stats.Summary{}
+	for range n {
+		unit := rng.Uint64()
+		for name, v := range map[string]float64{
+			"success": float64(min(rng.IntN(10), 1)), "latency_ms": 800 * (0.5 + rng.ExpFloat64()),
+			"cost_usd": 0.01 * math.Exp(0.6*rng.NormFloat64()), "tokens": float64(rng.IntN(10_000)),
+		} {
+			s := part[name]
+			if err := s.Add(v, unit); err != nil {
+				b.Fatal(err)
+			}
+			part[name] = s
+		}
+	}
+	return part
 }
