@@ -229,6 +229,9 @@ func appendFixed(data []byte, f Fixed, whole bool) []byte {
 
 func (f Fixed) whole() bool {
 	m, _ := f.magnitude()
+	if m.hi == 0 {
+		return m.lo%fixedScale == 0
+	}
 	_, fraction := m.divide(fixedScale)
 	return fraction == 0
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"math/bits"
 )
 
 // reader takes the parts of a binary form off its front. After the first
@@ -88,44 +89,55 @@ func (r *reader) end() error {
 	return r.err
 }
 
-// fixed reads what appendFixed wrote.
+// fixed reads what appendFixed wrote, and nothing else: no padding, no negative
+// zero, no more than 127 bits, and a whole number only as one.
 func (r *reader) fixed(whole bool) Fixed {
-	var hi, lo uint64
-	shift := uint(0)
-	for {
-		if len(r.data) == 0 || shift > 126 {
-			r.fail("decimal")
-			return Fixed{}
+	hi, lo := r.wide()
+	negative := lo&1 == 1
+	m := Fixed{hi: int64(hi >> 1), lo: lo>>1 | hi<<63}
+	if whole {
+		carry, low := bits.Mul64(m.lo, fixedScale)
+		over, high := bits.Mul64(uint64(m.hi), fixedScale)
+		high, carry = bits.Add64(high, carry, 0)
+		r.require(over == 0 && carry == 0 && high < 1<<63, "decimal out of range")
+		m = Fixed{hi: int64(high), lo: low}
+	} else {
+		r.require(!m.whole(), "decimals of a whole number")
+	}
+	if !negative {
+		return m
+	}
+	r.require(!m.IsZero(), "negative zero")
+	return m.Neg()
+}
+
+// wide reads an integer of up to 128 bits.
+func (r *reader) wide() (hi, lo uint64) {
+	if v, n := binary.Uvarint(r.data); n > 0 {
+		r.require(n == 1 || r.data[n-1] != 0, "padded decimal")
+		r.data = r.data[min(n, len(r.data)):]
+		return 0, v
+	}
+	for shift := uint(0); shift <= 126; shift += 7 {
+		if len(r.data) == 0 {
+			break
 		}
-		b := uint64(r.data[0] & 0x7f)
-		more := r.data[0] >= 0x80
+		last := r.data[0]
 		r.data = r.data[1:]
+		b := uint64(last & 0x7f)
 		if shift < 64 {
 			lo |= b << shift
 			hi |= b >> (64 - shift)
 		} else {
 			hi |= b << (shift - 64)
 		}
-		if shift += 7; !more {
-			break
+		if last < 0x80 {
+			r.require(last != 0 && (shift < 126 || last < 4), "decimal")
+			return hi, lo
 		}
 	}
-	negative := lo&1 == 1
-	m := Fixed{hi: int64(hi >> 1), lo: lo>>1 | hi<<63}
-	if whole {
-		m = m.timesScale()
-	}
-	if negative {
-		return m.Neg()
-	}
-	return m
-}
-
-func (f Fixed) timesScale() Fixed {
-	for range 9 {
-		f = f.times10()
-	}
-	return f
+	r.fail("decimal")
+	return 0, 0
 }
 
 func appendFloat(data []byte, v float64) []byte {

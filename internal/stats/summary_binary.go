@@ -1,7 +1,6 @@
 package stats
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -23,7 +22,8 @@ const summaryVersion = 1
 
 // MarshalBinary returns the summary's only binary form. It does not fail.
 func (s Summary) MarshalBinary() ([]byte, error) {
-	data := []byte{summaryVersion}
+	data := make([]byte, 0, 64+8*s.units.cells.size+12*s.units.sample.size+4*s.bins.size)
+	data = append(data, summaryVersion)
 	data = appendCount(data, s.count)
 	data = appendCount(data, s.ones)
 	data = appendCount(data, s.zeros)
@@ -41,7 +41,8 @@ func (s Summary) MarshalBinary() ([]byte, error) {
 }
 
 // UnmarshalBinary replaces the summary by what MarshalBinary wrote. It fails,
-// changing nothing, on anything else: the counts must agree with each other.
+// changing nothing, on anything else: the counts must agree with each other,
+// and every part is checked for its only form as it is read.
 func (s *Summary) UnmarshalBinary(data []byte) error {
 	r := reader{data: data}
 	r.version(summaryVersion)
@@ -61,9 +62,6 @@ func (s *Summary) UnmarshalBinary(data []byte) error {
 	if whole.Count != o.count || !o.consistent() {
 		return errors.New("stats: malformed summary: counts do not agree")
 	}
-	if again, _ := o.MarshalBinary(); !bytes.Equal(again, data) {
-		return errors.New("stats: malformed summary: not in canonical form")
-	}
 	*s = o
 	return nil
 }
@@ -72,32 +70,40 @@ func (s *Summary) UnmarshalBinary(data []byte) error {
 // runs.
 func (s Summary) consistent() bool {
 	var all Unit
-	for _, u := range s.Units() {
-		if u.Count <= 0 || u.Count > s.count-all.Count {
-			return false
+	for _, chunk := range s.units.cells.chunks {
+		for _, c := range chunk {
+			if c.value.Count <= 0 || c.value.Count > s.count-all.Count {
+				return false
+			}
+			all = all.plus(c.value)
 		}
-		all = all.plus(u)
 	}
 	if all != (Unit{Count: s.count, Sum: s.sum}) {
 		return false
 	}
+	return s.binned() && s.units.consistent()
+}
+
+func (s Summary) binned() bool {
 	binned, ones, zeros := runs(0), runs(0), runs(0)
-	for _, c := range s.bins.cells() {
-		if c.value <= 0 || c.value > runs(s.count)-binned {
-			return false
-		}
-		binned += c.value
-		switch binOfKey(c.key) {
-		case 0:
-			zeros = c.value
-		case BinOf(1):
-			ones = c.value
-		}
-		if b := int64(c.key) - binOffset; b < -binLast-1 || b > binLast+1 {
-			return false
+	for _, chunk := range s.bins.chunks {
+		for _, c := range chunk {
+			if c.value <= 0 || c.value > runs(s.count)-binned {
+				return false
+			}
+			binned += c.value
+			switch binOfKey(c.key) {
+			case 0:
+				zeros = c.value
+			case BinOf(1):
+				ones = c.value
+			}
+			if b := int64(c.key) - binOffset; b < -binLast-1 || b > binLast+1 {
+				return false
+			}
 		}
 	}
-	return binned == runs(s.count) && zeros == runs(s.zeros) && ones >= runs(s.ones) && s.units.consistent()
+	return binned == runs(s.count) && zeros == runs(s.zeros) && ones >= runs(s.ones)
 }
 
 func (u units) consistent() bool {
