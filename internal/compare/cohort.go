@@ -71,14 +71,18 @@ func (c *Cohort) KeepValues(metric string, values []float64) {
 }
 
 // pool adds up one side of all strata, for the figures that are shown of a
-// cohort. Differences are never taken from it.
-func pool(strata []Stratum, side func(Stratum) Cohort, metric string) (runs int64, pooled Metric) {
+// cohort. Differences are never taken from it. Only a mean needs the units.
+func pool(strata []Stratum, side func(Stratum) Cohort, g api.Gate) (runs int64, pooled Metric) {
 	exact := true
 	for _, s := range strata {
 		c := side(s)
 		runs += c.Runs
-		m := c.Metrics[metric]
-		pooled.Summary.Merge(m.Summary)
+		m := c.Metrics[g.Metric]
+		if g.Statistic == api.StatisticMean {
+			pooled.Summary.Merge(m.Summary)
+		} else {
+			pooled.Summary.MergeValues(m.Summary)
+		}
 		exact = exact && int64(len(m.Values)) == m.Summary.Count()
 		pooled.Values = append(pooled.Values, m.Values...)
 	}

@@ -22,8 +22,8 @@ func (q Question) figures(g api.Gate, quiet bool) figures {
 	if quiet {
 		return q.quietFigures(g)
 	}
-	baselineRuns, baseline := pool(q.Strata, baselineOf, g.Metric)
-	candidateRuns, candidate := pool(q.Strata, candidateOf, g.Metric)
+	baselineRuns, baseline := pool(q.Strata, baselineOf, g)
+	candidateRuns, candidate := pool(q.Strata, candidateOf, g)
 	f := figures{
 		baseline:  api.CohortFigure{N: baseline.Summary.Count(), Missing: max(baselineRuns-baseline.Summary.Count(), 0)},
 		candidate: api.CohortFigure{N: candidate.Summary.Count(), Missing: max(candidateRuns-candidate.Summary.Count(), 0)},

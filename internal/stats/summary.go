@@ -59,6 +59,13 @@ func (s *Summary) Merge(o Summary) {
 	s.bins = tableOf(combine(s.bins.cells(), o.bins.cells()))
 }
 
+// MergeValues adds the values of all of o's runs, without their units, which
+// are most of the work: afterwards s has everything but units to resample.
+func (s *Summary) MergeValues(o Summary) {
+	o.units, s.units = units{}, units{}
+	s.Merge(o)
+}
+
 // Count returns the number of runs.
 func (s Summary) Count() int64 { return s.count }
 

@@ -392,3 +392,19 @@ func TestBins(t *testing.T) {
 		}
 	})
 }
+
+// TestMergeValues: as Merge, without the units.
+func TestMergeValues(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		a, b := summaryOf(r, someRuns(r)), summaryOf(r, someRuns(r))
+		whole, values := a, a
+		whole.Merge(b)
+		values.MergeValues(b)
+		if values.Count() != whole.Count() || values.Sum() != whole.Sum() || values.Ones() != whole.Ones() || values.Zeros() != whole.Zeros() || len(values.Units()) != 0 {
+			r.Fatalf("%d runs, %v, want %d, %v", values.Count(), values.Sum(), whole.Count(), whole.Sum())
+		}
+		if q := 0.95; whole.Count() > 0 && (values.Quantile(q) != whole.Quantile(q) || values.QuantileInterval(q, 2) != whole.QuantileInterval(q, 2)) {
+			r.Fatalf("quantile %v, want %v", values.Quantile(q), whole.Quantile(q))
+		}
+	})
+}
