@@ -57,38 +57,45 @@ func BenchmarkIngestConcurrent(b *testing.B) {
 
 // BenchmarkTick ticks a rollout that has seen so many runs of each release in
 // four spans. Each tick reads, compares, signs a receipt and commits (shadow
-// mode). It must cost the same however many runs there are.
+// mode). It must cost the same however many runs there are: with a mean, whose
+// bootstrap is most of it, and without, when reading is.
 func BenchmarkTick(b *testing.B) {
-	for _, runs := range []int64{1_000, 100_000, 10_000_000} {
-		b.Run(fmt.Sprintf("runs=%d", runs), func(b *testing.B) {
-			h := newHouse(b)
-			request := canary("v36", "v37")
-			request.Mode, request.MinRuns = api.ModeShadow, new(int64(1_000_000))
-			for _, text := range []string{"success", "latency_ms:p95:on=warn", "cost_usd:mean:on=warn"} {
-				g, err := api.ParseGate(text)
-				if err != nil {
-					b.Fatal(err)
-				}
-				request.Gates = append(request.Gates, g)
-			}
-			r := h.create(request)
-			h.grow(b, runs)
-			h.traffic("v36", "v37", 50, 1, 5, 5)
-			for {
-				if tick := h.tick(r.ID); len(tick.Verdict.Gates) != 1 || len(tick.Verdict.Signals) != 2 || tick.Verdict.Signals[1].OneLook == nil && tick.Verdict.Signals[1].Difference == nil {
+	all := []string{"success", "latency_ms:p95:on=warn", "cost_usd:mean:on=warn"}
+	for _, n := range []int{2, 3} {
+		name, gates := []string{2: "rate,quantile", 3: "rate,quantile,mean"}[n], all[:n]
+		for _, runs := range []int64{1_000, 100_000, 10_000_000} {
+			b.Run(fmt.Sprintf("gates=%s/runs=%d", name, runs), func(b *testing.B) {
+				h := newHouse(b)
+				id := h.shadowOf(gates)
+				h.grow(b, runs)
+				h.traffic("v36", "v37", 50, 1, 5, 5)
+				if tick := h.tick(id); tick.Rollout.Ledger.Looks != 10 || len(tick.Verdict.Gates)+len(tick.Verdict.Signals) != len(gates) || tick.Verdict.Gates[0].Candidate.N < runs {
 					b.Fatalf("%+v", tick.Verdict)
-				} else if tick.Rollout.Ledger.Looks == 10 {
-					break
 				}
-			}
-			b.ReportAllocs()
-			before := cpuTime()
-			for b.Loop() {
-				h.tick(r.ID)
-			}
-			b.ReportMetric(float64((cpuTime()-before).Microseconds())/1000/float64(b.N), "CPU-ms/op")
-		})
+				b.ReportAllocs()
+				before := cpuTime()
+				for b.Loop() {
+					h.tick(id)
+				}
+				b.ReportMetric(float64((cpuTime()-before).Microseconds())/1000/float64(b.N), "CPU-ms/op")
+			})
+		}
 	}
+}
+
+// shadowOf creates a shadow that no number of fresh runs ends and returns its id.
+func (h *house) shadowOf(gates []string) string {
+	h.t.Helper()
+	request := canary("v36", "v37")
+	request.Mode, request.MinRuns = api.ModeShadow, new(int64(1_000_000))
+	for _, text := range gates {
+		g, err := api.ParseGate(text)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		request.Gates = append(request.Gates, g)
+	}
+	return h.create(request).ID
 }
 
 // grow adds runs of each release in four spans of as many epochs as ingest
