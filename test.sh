@@ -45,6 +45,7 @@ fi
 say "Tests, with the race detector on"
 # A test that runs the built programs, or a database, must run: nothing is skipped for want of them.
 PROVA_REQUIRE_ALL=1 go test -race -timeout 20m ./...
+go test -C tools ./mutate
 
 # It runs staticcheck and gofumpt with the rest; both are in tools/go.mod for use on their own.
 say "golangci-lint"
