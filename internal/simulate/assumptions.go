@@ -1,0 +1,155 @@
+package simulate
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/internal/rollout"
+)
+
+// Assumptions describe a scenario in few words: a ramp, and gates of one kind
+// of which only the first may be harmed.
+type Assumptions struct {
+	// Rates are the failure rates of baseline and candidate. They are unused for a Metric.
+	Rates [2]float64
+	// Metric, if it names one, is a numeric gate: lognormal, with Sigma, and the
+	// candidate's values Effect times the baseline's.
+	Metric        api.Gate
+	Sigma, Effect float64
+	// Drift is the baseline's failure rate at each step, or the factor of a
+	// metric's level; the candidate keeps its distance (its factor).
+	Drift []float64
+	// PerStep is the policy's min_runs, FirstLook its first_look; 0 is the default.
+	PerStep, FirstLook int64
+	Steps              []int
+	// Gates is the number of independent metrics that share the budget.
+	Gates     int
+	Margin    api.Margin
+	Guarantee api.Guarantee
+	PromoteOn string
+	// PromoteMargin is 0 where promotion asks for none.
+	PromoteMargin float64
+	Arrivals      Arrivals
+	BlockRuns     int64
+	History       int64
+	Beyond        int64
+}
+
+// Defaults are those of a rollout, with a failure rate of 10 % on both sides.
+func Defaults() Assumptions {
+	return Assumptions{
+		Rates: [2]float64{0.10, 0.10}, Sigma: 0.6, Effect: 1, PerStep: rollout.DefaultMinRuns, Steps: []int{5, 25, 50, 100},
+		Gates: 1, Guarantee: api.GuaranteeRollout, Arrivals: Proportional, BlockRuns: rollout.MinCandidate,
+	}
+}
+
+// typicalLatency is the median of a simulated metric at its baseline. Nothing
+// depends on it but margins that are not relative.
+const typicalLatency = 1000
+
+// Scenario builds the policy and the truth. It fails with what the policy's
+// own checks say, and where Check does.
+func (a Assumptions) Scenario() (Scenario, error) {
+	request := api.CreateRollout{
+		Mode: api.ModeCanary, Steps: a.Steps, MinRuns: &a.PerStep, Guarantee: a.Guarantee, PromoteOn: a.PromoteOn,
+	}
+	if a.FirstLook != 0 {
+		request.FirstLook = &a.FirstLook
+	}
+	if a.PromoteMargin != 0 {
+		request.PromoteMargin = &a.PromoteMargin
+	}
+	if a.History > 0 {
+		request.Baseline = baselineAuto
+	}
+	s := Scenario{Arrivals: a.Arrivals, BlockRuns: a.BlockRuns, History: a.History, Beyond: a.Beyond}
+	for i := range max(a.Gates, 1) {
+		g, err := a.gate(i)
+		if err != nil {
+			return Scenario{}, err
+		}
+		request.Gates = append(request.Gates, g)
+		s.Truth = append(s.Truth, a.truth(i))
+	}
+	policy, errs := rollout.NewPolicy(request, nil)
+	if len(errs) > 0 {
+		all := make([]error, len(errs))
+		for i, e := range errs {
+			all[i] = errors.New(e.Detail)
+		}
+		return Scenario{}, errors.Join(all...)
+	}
+	s.Policy = policy
+	return s, s.Check()
+}
+
+// baselineAuto compares with the baseline's history where none of it runs beside the candidate.
+const baselineAuto = "auto"
+
+// gate is the gate of one number: the first has the metric's own name.
+func (a Assumptions) gate(i int) (api.Gate, error) {
+	g := a.Metric
+	if g.Metric == "" {
+		g = api.Gate{Metric: "success", Statistic: api.StatisticRate, Better: api.BetterHigher}
+	}
+	g, err := g.Complete()
+	if err != nil {
+		return g, err
+	}
+	if i > 0 {
+		g.Metric += "_" + strconv.Itoa(i+1)
+	}
+	if a.Margin.Value != 0 {
+		g.Margin = a.Margin
+	}
+	return g, nil
+}
+
+func (a Assumptions) truth(i int) Truth {
+	if a.Metric.Metric != "" {
+		t := Truth{Shape: Lognormal, Sigma: a.Sigma}
+		factors := a.Drift
+		if len(factors) == 0 {
+			factors = []float64{1}
+		}
+		for _, f := range factors {
+			t.Baseline = append(t.Baseline, typicalLatency*f)
+			t.Candidate = append(t.Candidate, typicalLatency*f*a.effect(i))
+		}
+		return t
+	}
+	t := Truth{Shape: Bernoulli, Baseline: slices.Clone(a.Drift)}
+	if len(t.Baseline) == 0 {
+		t.Baseline = []float64{a.Rates[0]}
+	}
+	for _, rate := range t.Baseline {
+		if i == 0 && a.Rates[1] != a.Rates[0] {
+			rate += a.Rates[1] - a.Rates[0]
+		}
+		t.Candidate = append(t.Candidate, rate)
+	}
+	return t
+}
+
+// effect is the factor of one gate's candidate.
+func (a Assumptions) effect(i int) float64 {
+	if i == 0 {
+		return a.Effect
+	}
+	return 1
+}
+
+// String says in words what is assumed to be true.
+func (a Assumptions) String() string {
+	percent := func(v float64) string { return strconv.FormatFloat(v*100, 'g', 4, 64) }
+	if a.Metric.Metric != "" {
+		return fmt.Sprintf("%s, lognormal with sigma %v, times %v", a.Metric.Metric, a.Sigma, a.Effect)
+	}
+	if a.Rates[0] == a.Rates[1] {
+		return "failures " + percent(a.Rates[0]) + " % on both sides"
+	}
+	return "failures " + percent(a.Rates[0]) + " → " + percent(a.Rates[1]) + " %"
+}
