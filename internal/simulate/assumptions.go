@@ -2,9 +2,9 @@ package simulate
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/rollout"
@@ -142,14 +142,62 @@ func (a Assumptions) effect(i int) float64 {
 	return 1
 }
 
-// String says in words what is assumed to be true.
-func (a Assumptions) String() string {
-	percent := func(v float64) string { return strconv.FormatFloat(v*100, 'g', 4, 64) }
+// Truth says in words what is assumed to be true.
+func (a Assumptions) Truth() string {
 	if a.Metric.Metric != "" {
-		return fmt.Sprintf("%s, lognormal with sigma %v, times %v", a.Metric.Metric, a.Sigma, a.Effect)
+		text := a.Metric.Metric + ", lognormal with sigma " + number(a.Sigma)
+		if a.Effect != 1 {
+			text += ", the candidate's values times " + number(a.Effect)
+		} else {
+			text += ", the same on both sides"
+		}
+		if len(a.Drift) > 0 {
+			text += ", both drifting by the factors " + list(a.Drift, 1)
+		}
+		return text
 	}
-	if a.Rates[0] == a.Rates[1] {
-		return "failures " + percent(a.Rates[0]) + " % on both sides"
+	switch {
+	case len(a.Drift) > 0 && a.Rates[0] == a.Rates[1]:
+		return "failures drifting " + list(a.Drift, 100) + " % over the steps, on both sides"
+	case len(a.Drift) > 0:
+		return "failures drifting " + list(a.Drift, 100) + " % over the steps, the candidate's higher by " + number((a.Rates[1]-a.Rates[0])*100) + " points"
+	case a.Rates[0] == a.Rates[1]:
+		return "failures " + number(a.Rates[0]*100) + " % on both sides"
 	}
-	return "failures " + percent(a.Rates[0]) + " → " + percent(a.Rates[1]) + " %"
+	return "failures " + number(a.Rates[0]*100) + " → " + number(a.Rates[1]*100) + " %"
+}
+
+// Ramp says in words how the rollout is fed.
+func (a Assumptions) Ramp() string {
+	text := ints(a.Steps) + " %, " + strconv.FormatInt(a.PerStep, 10) + " candidate runs a step in blocks of " + strconv.FormatInt(a.BlockRuns, 10)
+	switch {
+	case a.History > 0:
+		text += ", against a finished baseline of " + strconv.FormatInt(a.History, 10) + " runs"
+	case a.Arrivals == Random:
+		text += ", arriving at random"
+	default:
+		text += ", the baseline's in proportion"
+	}
+	if a.Beyond > 0 {
+		text += ", held at the last step for " + strconv.FormatInt(a.Beyond, 10) + " ticks beyond the plan"
+	}
+	return text
+}
+
+func number(v float64) string { return strconv.FormatFloat(v, 'g', 4, 64) }
+
+func list(values []float64, times float64) string {
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = number(v * times)
+	}
+	return strings.Join(texts, " → ")
+}
+
+func ints(values []int) string {
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = strconv.Itoa(v)
+	}
+	return strings.Join(texts, ", ")
 }

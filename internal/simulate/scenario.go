@@ -59,12 +59,13 @@ const (
 
 // Truth is how one metric is really distributed.
 type Truth struct {
-	Shape Shape
+	Shape Shape `json:"shape"`
 	// Baseline and Candidate hold, for each step of the ramp, the failure rate
 	// in [0,1] (Bernoulli) or the level, above 0. The last element goes on.
-	Baseline, Candidate []float64
+	Baseline  []float64 `json:"baseline"`
+	Candidate []float64 `json:"candidate"`
 	// Sigma is unused for rates.
-	Sigma float64
+	Sigma float64 `json:"sigma,omitempty"`
 }
 
 // at returns the element of a step, counted from 1.
@@ -116,4 +117,33 @@ func (t Truth) check() error {
 		return nil
 	}
 	return fmt.Errorf("there is no distribution %q", t.Shape)
+}
+
+// Harmless reports whether at no step the candidate is worse than the baseline
+// by more than a gate's margin: what the error budget is about.
+func (s Scenario) Harmless() bool {
+	for i, t := range s.Truth {
+		for step := 1; step <= max(len(t.Baseline), len(t.Candidate)); step++ {
+			if !t.within(s.Policy.Gates[i], at(t.Baseline, step), at(t.Candidate, step)) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// within: the candidate's level is no worse than the baseline's by more than the gate's margin.
+func (t Truth) within(g api.Gate, baseline, candidate float64) bool {
+	worse, of := candidate-baseline, baseline
+	if t.Shape == Bernoulli && g.Better == api.BetterHigher {
+		of = 1 - baseline // the levels are failures, the metric counts successes
+	}
+	if t.Shape != Bernoulli && g.Better == api.BetterHigher {
+		worse = -worse
+	}
+	margin := g.Margin.Value
+	if g.Margin.Relative {
+		margin *= of
+	}
+	return worse <= margin+1e-12
 }

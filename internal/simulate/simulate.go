@@ -4,7 +4,6 @@ import (
 	"errors"
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/stats"
@@ -33,27 +32,35 @@ type Run struct {
 
 // Result is what a policy did: its operating characteristics.
 type Result struct {
-	Rollouts                        int64
-	RolledBack, Promoted, Undecided Share
-	// Gates tells of each gate how often it had regressed when the rollout ended.
-	Gates []Share
+	Rollouts   int64 `json:"rollouts"`
+	RolledBack Share `json:"rolled_back"`
+	Promoted   Share `json:"promoted"`
+	// Undecided rollouts still held when the plan, and what was played beyond it, was done.
+	Undecided Share `json:"undecided"`
 	// RunsToRollback counts candidate runs of the rollouts that were rolled back.
-	RunsToRollback Runs
+	RunsToRollback Runs `json:"runs_to_rollback"`
 	// RunsToEnd counts candidate runs of all rollouts.
-	RunsToEnd Runs
+	RunsToEnd Runs `json:"runs_to_end"`
 	// Looks is the mean number of blocks that a rollout looked at.
-	Looks float64
+	Looks float64 `json:"looks"`
+	// Gates tells of each gate of the policy how often it had regressed when the rollout ended.
+	Gates []Share `json:"gates"`
 }
 
-// Share is a count of rollouts with the Wilson interval of its rate.
+// Share is a count of rollouts, and its rate with the Wilson interval.
 type Share struct {
-	Count        int64
-	Rate, Lo, Hi float64
+	Count int64   `json:"-"`
+	Rate  float64 `json:"rate"`
+	Lo    float64 `json:"lo"`
+	Hi    float64 `json:"hi"`
 }
 
 // Runs are the median and the 90th percentile of a number of candidate runs,
-// by the nearest rank; both 0 if there was no such rollout.
-type Runs struct{ Median, P90 int64 }
+// by the nearest rank; nil if there was no such rollout.
+type Runs struct {
+	Median *int64 `json:"median"`
+	P90    *int64 `json:"p90"`
+}
 
 // batch is how many rollouts a worker plays before it reports.
 const batch = 50
@@ -68,52 +75,72 @@ func (s Scenario) Play(run Run) (Result, error) {
 	if run.Rollouts < 1 {
 		return Result{}, errors.New("simulate: at least one rollout is played")
 	}
-	outcomes := make([]outcome, run.Rollouts)
-	var (
-		next, done int
-		failed     error
-		mutex      sync.Mutex
-		stop       atomic.Bool
-		workers    sync.WaitGroup
-	)
+	c := crew{scenario: s, run: run, outcomes: make([]outcome, run.Rollouts)}
+	var workers sync.WaitGroup
 	for range max(run.Workers, 1) {
-		workers.Go(func() {
-			for {
-				mutex.Lock()
-				from := next
-				next += batch
-				mutex.Unlock()
-				for i := from; i < min(from+batch, run.Rollouts); i++ {
-					if stop.Load() {
-						return
-					}
-					var err error
-					if outcomes[i], err = playOne(s, run.Seed, uint64(i)); err != nil {
-						mutex.Lock()
-						failed = errors.Join(failed, err)
-						mutex.Unlock()
-						stop.Store(true)
-						return
-					}
-				}
-				if from+batch >= run.Rollouts+batch {
-					return
-				}
-				mutex.Lock()
-				done = min(done+batch, run.Rollouts)
-				if run.Progress != nil && !run.Progress(done) && failed == nil {
-					failed = ErrStopped
-					stop.Store(true)
-				}
-				mutex.Unlock()
-			}
-		})
+		workers.Go(c.work)
 	}
 	workers.Wait()
-	if failed != nil {
-		return Result{}, failed
+	if c.failed != nil {
+		return Result{}, c.failed
 	}
-	return summarise(outcomes), nil
+	return summarise(c.outcomes), nil
+}
+
+// crew is the workers of one simulation. Each outcome is written by the worker
+// that took its batch; the rest is under the mutex.
+type crew struct {
+	scenario Scenario
+	run      Run
+	outcomes []outcome
+
+	mutex       sync.Mutex
+	taken, done int
+	failed      error
+}
+
+// work plays batches until none is left.
+func (c *crew) work() {
+	for from, to := c.take(); from < to; from, to = c.take() {
+		for i := from; i < to; i++ {
+			var err error
+			if c.outcomes[i], err = playOne(c.scenario, c.run.Seed, uint64(i)); err != nil {
+				c.fail(err)
+				return
+			}
+		}
+		c.finish(to - from)
+	}
+}
+
+// take hands out a batch, an empty one when all are taken or something failed.
+func (c *crew) take() (from, to int) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	if c.failed != nil {
+		return 0, 0
+	}
+	from = c.taken
+	c.taken = min(from+batch, len(c.outcomes))
+	return from, c.taken
+}
+
+func (c *crew) finish(rollouts int) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.done += rollouts
+	if c.failed == nil && c.run.Progress != nil && !c.run.Progress(c.done) {
+		c.failed = ErrStopped
+	}
+}
+
+// fail keeps the first failure.
+func (c *crew) fail(err error) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	if c.failed == nil {
+		c.failed = err
+	}
 }
 
 // summarise adds the outcomes up, in the order of the rollouts.
@@ -161,6 +188,6 @@ func runs(counts []int64) Runs {
 		return Runs{}
 	}
 	slices.Sort(counts)
-	rank := func(percent int) int64 { return counts[(len(counts)*percent+99)/100-1] }
+	rank := func(percent int) *int64 { return &counts[(len(counts)*percent+99)/100-1] }
 	return Runs{Median: rank(50), P90: rank(90)}
 }

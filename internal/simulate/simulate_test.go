@@ -69,10 +69,10 @@ func TestCharacteristics(t *testing.T) {
 			if got := r.RolledBack.Rate; got > c.most+slack(c.most) || got < c.least-slack(c.least) {
 				t.Errorf("%.2f %% rolled back, want %.2f to %.2f %%", 100*got, 100*c.least, 100*c.most)
 			}
-			if c.median != 0 && math.Abs(float64(r.RunsToRollback.Median-c.median)) > 10 {
-				t.Errorf("median of %d runs to a rollback, want about %d", r.RunsToRollback.Median, c.median)
+			if c.median != 0 && math.Abs(float64(*r.RunsToRollback.Median-c.median)) > 10 {
+				t.Errorf("median of %d runs to a rollback, want about %d", *r.RunsToRollback.Median, c.median)
 			}
-			t.Logf("%+v", r)
+			t.Logf("%.2f %% of %d rolled back", 100*r.RolledBack.Rate, r.Rollouts)
 		})
 	}
 }
@@ -83,7 +83,7 @@ func TestBeyondHolds(t *testing.T) {
 	short := play(t, a, simulate.Run{Rollouts: 10, Seed: 1, Workers: 2})
 	a.Beyond = 20
 	long := play(t, a, simulate.Run{Rollouts: 10, Seed: 1, Workers: 2})
-	if long.Promoted.Count != 0 || long.Looks <= short.Looks+10 || long.RunsToEnd.Median != short.RunsToEnd.Median+100 {
+	if long.Promoted.Count != 0 || long.Looks <= short.Looks+10 || *long.RunsToEnd.Median != *short.RunsToEnd.Median+100 {
 		t.Errorf("held: %+v, not held: %+v", long, short)
 	}
 }
@@ -93,7 +93,7 @@ func TestProportionalIsExact(t *testing.T) {
 	a := simulate.Defaults()
 	a.Rates = [2]float64{0, 0}
 	r := play(t, a, simulate.Run{Rollouts: 1, Seed: 1, Workers: 1})
-	if r.RunsToEnd.Median != 90 || r.Looks != 18 || r.Promoted.Count != 1 {
+	if *r.RunsToEnd.Median != 90 || r.Looks != 18 || r.Promoted.Count != 1 {
 		t.Errorf("a ramp of three steps of 30 runs took %+v", r)
 	}
 }
