@@ -38,7 +38,7 @@ type play struct {
 	epoch  int64
 	// values is the run being recorded; its map is used again for the next.
 	values map[string]api.Metric
-	// overdue counts candidate runs since the plan was done; -1 before.
+	// overdue counts candidate runs since the plan was done; negative before.
 	overdue int64
 	outcome outcome
 }
@@ -79,9 +79,12 @@ func playOne(s Scenario, seed stats.Seed, number uint64) (outcome, error) {
 	return p.outcome, nil
 }
 
-// over: the rollout ended, or it held although its plan is done and the ticks beyond it are too.
+// over: the rollout ended; or it held although its plan, and the ticks beyond
+// it, are done; or it has had twice the runs of its plan and still lacks evidence.
 func (p *play) over() bool {
-	return p.rollout.State.Finished() || p.overdue >= p.s.Beyond*p.s.BlockRuns
+	beyond := p.s.Beyond * p.s.BlockRuns
+	planned := p.s.Policy.MinRuns * int64(len(p.s.Policy.Steps)-1)
+	return p.rollout.State.Finished() || p.overdue >= 0 && p.overdue >= beyond || p.outcome.runs >= 2*planned+beyond
 }
 
 // run records one run, and ticks if it closes a block.
@@ -139,8 +142,8 @@ func (p *play) tick() error {
 	if d.Decision != api.Hold {
 		return p.transition()
 	}
-	if p.overdue < 0 && next.FreshRuns() >= p.s.Policy.MinRuns {
-		p.overdue = 0
+	if p.overdue < 0 && next.FreshRuns() >= p.s.Policy.MinRuns && d.Verdict.Verdict == api.Clean {
+		p.overdue = 0 // it is not for want of evidence that it holds
 	}
 	return nil
 }

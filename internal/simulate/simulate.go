@@ -15,6 +15,9 @@ var ErrNotYet = errors.New("not in this version")
 // ErrStopped says that the caller ended the simulation.
 var ErrStopped = errors.New("simulate: stopped")
 
+// ErrTooLong says that a plan has too many runs to be simulated while somebody waits.
+var ErrTooLong = errors.New("simulate: the plan is too long")
+
 // Confidence is the two-sided level of the intervals of all shares.
 const Confidence = 0.95
 
@@ -35,7 +38,8 @@ type Result struct {
 	Rollouts   int64 `json:"rollouts"`
 	RolledBack Share `json:"rolled_back"`
 	Promoted   Share `json:"promoted"`
-	// Undecided rollouts still held when the plan, and what was played beyond it, was done.
+	// Undecided rollouts still held when the plan, and what was played beyond it,
+	// was done; those that lacked evidence then were played on for a second plan's runs.
 	Undecided Share `json:"undecided"`
 	// RunsToRollback counts candidate runs of the rollouts that were rolled back.
 	RunsToRollback Runs `json:"runs_to_rollback"`

@@ -32,6 +32,7 @@ type Create struct {
 	RequirePairwise bool              `help:"Also require the judge's recorded judgments; without them the rollout holds."`
 	AttemptReason   string            `placeholder:"TEXT" help:"Why this candidate is tried again after a rollback; it is signed."`
 	Label           map[string]string `mapsep:"none" placeholder:"K=V" help:"A label. May be repeated."`
+	Explain         bool              `help:"Show what this rollout would do, by simulation, and create nothing."`
 	JSON
 }
 
@@ -41,6 +42,8 @@ func (Create) Help() string {
 
   ID=$(prova-rollout create --app-id claims-agent --baseline v36 --candidate "$GIT_SHA" --mode canary --steps 5,25,50,100 --min-runs 30 --json | jq -r .id)
 
+  prova-rollout create --app-id claims-agent --baseline v36 --candidate v37 --min-runs 100 --explain
+
 An equal rollout that is not finished is answered with instead of a second one, so the command may be repeated.`
 }
 
@@ -49,6 +52,9 @@ func (c Create) Run(ctx context.Context, env *cli.Env) error {
 	request, err := c.request()
 	if err != nil {
 		return err
+	}
+	if c.Explain {
+		return c.explain(ctx, env, request)
 	}
 	client, err := connect.Client(env)
 	if err != nil {
