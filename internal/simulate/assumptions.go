@@ -142,6 +142,40 @@ func (a Assumptions) effect(i int) float64 {
 	return 1
 }
 
+// Options writes what differs from the defaults as options of prova-eval simulate.
+func (a Assumptions) Options() string {
+	d := Defaults()
+	var list []string
+	add := func(differs bool, name, value string) {
+		if differs {
+			list = append(list, "--"+name+" "+value)
+		}
+	}
+	exact := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+	count := func(n int64) string { return strconv.FormatInt(n, 10) }
+	numeric := a.Metric.Metric != ""
+	if numeric {
+		add(true, "metric", a.Metric.String())
+	}
+	add(!numeric && a.Rates != d.Rates, "rates", exact(a.Rates[0])+","+exact(a.Rates[1]))
+	add(numeric && a.Sigma != d.Sigma, "sigma", exact(a.Sigma))
+	add(numeric && a.Effect != d.Effect, "effect", exact(a.Effect))
+	add(len(a.Drift) > 0, "drift", joined(a.Drift, ",", exact))
+	add(a.PerStep != d.PerStep, "per-step", count(a.PerStep))
+	add(!slices.Equal(a.Steps, d.Steps), "steps", joined(a.Steps, ",", strconv.Itoa))
+	add(a.BlockRuns != d.BlockRuns, "tick", count(a.BlockRuns))
+	add(a.Arrivals != d.Arrivals, "arrivals", string(a.Arrivals))
+	add(a.Gates != d.Gates, "gates", strconv.Itoa(a.Gates))
+	add(a.History != 0, "history", count(a.History))
+	add(a.Beyond != 0, "beyond", count(a.Beyond))
+	add(a.Margin.Value != 0, "margin", a.Margin.String())
+	add(a.FirstLook != 0, "first-look", count(a.FirstLook))
+	add(a.Guarantee != d.Guarantee, "guarantee", string(a.Guarantee))
+	add(a.PromoteOn != "", "promote-on", a.PromoteOn)
+	add(a.PromoteMargin != 0, "promote-margin", exact(a.PromoteMargin))
+	return strings.Join(list, " ")
+}
+
 // Truth says in words what is assumed to be true.
 func (a Assumptions) Truth() string {
 	if a.Metric.Metric != "" {
@@ -152,15 +186,15 @@ func (a Assumptions) Truth() string {
 			text += ", the same on both sides"
 		}
 		if len(a.Drift) > 0 {
-			text += ", both drifting by the factors " + list(a.Drift, 1)
+			text += ", both drifting by the factors " + joined(a.Drift, " → ", number)
 		}
 		return text
 	}
 	switch {
 	case len(a.Drift) > 0 && a.Rates[0] == a.Rates[1]:
-		return "failures drifting " + list(a.Drift, 100) + " % over the steps, on both sides"
+		return "failures drifting " + percents(a.Drift) + " % over the steps, on both sides"
 	case len(a.Drift) > 0:
-		return "failures drifting " + list(a.Drift, 100) + " % over the steps, the candidate's higher by " + number((a.Rates[1]-a.Rates[0])*100) + " points"
+		return "failures drifting " + percents(a.Drift) + " % over the steps, the candidate's higher by " + number((a.Rates[1]-a.Rates[0])*100) + " points"
 	case a.Rates[0] == a.Rates[1]:
 		return "failures " + number(a.Rates[0]*100) + " % on both sides"
 	}
@@ -169,7 +203,7 @@ func (a Assumptions) Truth() string {
 
 // Ramp says in words how the rollout is fed.
 func (a Assumptions) Ramp() string {
-	text := ints(a.Steps) + " %, " + strconv.FormatInt(a.PerStep, 10) + " candidate runs a step in blocks of " + strconv.FormatInt(a.BlockRuns, 10)
+	text := joined(a.Steps, ", ", strconv.Itoa) + " %, " + strconv.FormatInt(a.PerStep, 10) + " candidate runs a step in blocks of " + strconv.FormatInt(a.BlockRuns, 10)
 	switch {
 	case a.History > 0:
 		text += ", against a finished baseline of " + strconv.FormatInt(a.History, 10) + " runs"
@@ -186,18 +220,15 @@ func (a Assumptions) Ramp() string {
 
 func number(v float64) string { return strconv.FormatFloat(v, 'g', 4, 64) }
 
-func list(values []float64, times float64) string {
+func joined[T any](values []T, separator string, text func(T) string) string {
 	texts := make([]string, len(values))
 	for i, v := range values {
-		texts[i] = number(v * times)
+		texts[i] = text(v)
 	}
-	return strings.Join(texts, " → ")
+	return strings.Join(texts, separator)
 }
 
-func ints(values []int) string {
-	texts := make([]string, len(values))
-	for i, v := range values {
-		texts[i] = strconv.Itoa(v)
-	}
-	return strings.Join(texts, ", ")
+// percents writes rates in percent, in the order of the steps.
+func percents(rates []float64) string {
+	return joined(rates, " → ", func(v float64) string { return number(v * 100) })
 }

@@ -150,7 +150,7 @@ func (c Simulate) text(a simulate.Assumptions, s simulate.Scenario, r simulate.R
 	row("gate", cli.Plain(s.Policy.Gates[0].String())+also(len(s.Policy.Gates)))
 	row("rule", rule(s.Policy))
 	row("played", grouped(r.Rollouts)+" rollouts, seed "+strconv.FormatUint(c.Seed, 10)+", "+api.Engine)
-	b.WriteString("\n" + characteristics(s, r).Text(style) + "\n")
+	b.WriteString("\n" + sharesTable(s, r).Text(style) + "\n")
 	for _, line := range cli.Wrap(meaning(a, s, r), 96) {
 		b.WriteString(style.Bold(line) + "\n")
 	}
@@ -172,8 +172,8 @@ func rule(p api.Policy) string {
 	return text + "; first look at " + strconv.FormatInt(p.FirstLook, 10) + " candidate runs"
 }
 
-// characteristics is the table of shares.
-func characteristics(s simulate.Scenario, r simulate.Result) *cli.Table {
+// sharesTable is the table of shares.
+func sharesTable(s simulate.Scenario, r simulate.Result) *cli.Table {
 	t := &cli.Table{Head: []string{"", "share", "95 % interval", "candidate runs"}, Right: map[int]bool{1: true, 2: true}}
 	add := func(name string, share simulate.Share, runs string) {
 		t.Add(name, fixed(share.Rate)+" %", fixed(share.Lo)+" … "+fixed(share.Hi)+" %", runs)
