@@ -201,13 +201,13 @@ func held() []Cell {
 }
 
 func atMargin() []Cell {
-	var list []Cell
-	for _, points := range []float64{0.02, 0.05} {
-		for _, rate := range []float64{0.02, 0.10} {
-			list = append(list, harmless(rates(rate, rate+points), margin(points)))
-		}
+	return []Cell{
+		harmless(rates(0.02, 0.04), margin(0.02)),
+		harmless(rates(0.10, 0.12), margin(0.02)),
+		harmless(rates(0.02, 0.07), margin(0.05)),
+		harmless(rates(0.10, 0.15), margin(0.05)),
+		harmless(rates(0.10, 0.15), margin(0.05), perStep(100)),
 	}
-	return list
 }
 
 func harmToRates() []Cell {
