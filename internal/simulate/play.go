@@ -68,7 +68,7 @@ func playOne(s Scenario, seed stats.Seed, number uint64) (outcome, error) {
 	}
 	for !p.over() {
 		side := rollout.Baseline
-		if p.order.candidate(&p.source, p.rollout.Weight()) {
+		if s.History > 0 || p.order.candidate(&p.source, p.rollout.Weight()) {
 			side = rollout.Candidate
 		}
 		if err := p.run(side); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"runtime"
 
 	"github.com/cobound/prova/internal/cli"
@@ -14,7 +15,7 @@ import (
 // Report measures the engine's operating characteristics.
 type Report struct {
 	Out      string `type:"path" required:"" placeholder:"FILE" help:"Where to write the report, as Markdown."`
-	Rollouts int    `default:"20000" placeholder:"N" help:"Rollouts in each cell (default ${default}); a tenth of them for the rule beside ours."`
+	Rollouts int    `default:"20000" placeholder:"N" help:"Rollouts in each cell (default ${default}); a twentieth of them for the rule beside ours."`
 	Seed     uint64 `default:"1" placeholder:"N" help:"The seed; the same seed gives the same bytes (default ${default})."`
 }
 
@@ -32,9 +33,14 @@ func (c Report) Run(ctx context.Context, env *cli.Env) error {
 	if c.Rollouts < 1 || c.Rollouts > maxRollouts {
 		return cli.Usagef("--rollouts: want 1 to %d", maxRollouts)
 	}
+	// A place that cannot be written to is found now, not when all is measured.
+	if err := os.MkdirAll(filepath.Dir(c.Out), 0o755); err != nil { //nolint:gosec // documents are for everybody
+		return err
+	}
+	defer fewCollections()()
 	progress := env.NewProgress()
 	o := characteristics.Options{
-		Rollouts: c.Rollouts, Rivals: max(c.Rollouts/10, 1), Seed: c.Seed, Workers: runtime.GOMAXPROCS(0),
+		Rollouts: c.Rollouts, Rivals: max(c.Rollouts/20, 1), Seed: c.Seed, Workers: runtime.GOMAXPROCS(0),
 		Progress: func(share float64, cell string) bool {
 			progress.Show(share, cell)
 			return ctx.Err() == nil
