@@ -1,5 +1,5 @@
-// Prova-eval compares releases and computes intervals, from files or from what
-// a server has recorded. Its exit code is the verdict.
+// Prova-eval compares releases, computes intervals and simulates rollouts, from
+// files or from what a server has recorded. Its exit code is the verdict.
 package main
 
 import (

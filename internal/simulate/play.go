@@ -32,8 +32,10 @@ type play struct {
 	rollout rollout.Rollout
 	block   rollout.Block
 	closed  []rollout.Block
-	// strata are kept only where the figures decide; the exact tests live on blocks.
-	strata []compare.Stratum
+	// figures: the strata of cohorts are kept. The exact tests live on blocks
+	// alone, so only the ordinary intervals need them to decide.
+	figures bool
+	strata  []compare.Stratum
 	index  int64
 	epoch  int64
 	// values is the run being recorded; its map is used again for the next.
@@ -54,21 +56,31 @@ type outcome struct {
 
 // playOne plays the rollout of one number to its end.
 func playOne(s Scenario, seed stats.Seed, number uint64) (outcome, error) {
-	r, err := rollout.New("simulated-"+strconv.FormatUint(number, 10), s.Policy)
+	p, err := newPlay(s, seed, number)
 	if err != nil {
 		return outcome{}, err
 	}
-	p := &play{
+	return p.toEnd()
+}
+
+func newPlay(s Scenario, seed stats.Seed, number uint64) (play, error) {
+	r, err := rollout.New("simulated-"+strconv.FormatUint(number, 10), s.Policy)
+	return play{
 		s: s, source: stats.NewSource(seed, number), order: order{arrivals: s.Arrivals}, rollout: r, epoch: 1,
-		block: rollout.FirstBlock(s.Policy, 1, 0), values: make(map[string]api.Metric, len(s.Truth)), overdue: -1,
-	}
-	p.outcome.crossed = make([]bool, len(s.Truth))
+		figures: s.Policy.Guarantee == api.GuaranteeLook,
+		block:   rollout.FirstBlock(s.Policy, 1, 0), values: make(map[string]api.Metric, len(s.Truth)), overdue: -1,
+	}, err
+}
+
+// toEnd plays on until the rollout is over.
+func (p *play) toEnd() (outcome, error) {
+	p.outcome.crossed = make([]bool, len(p.s.Truth))
 	if err := p.begin(); err != nil {
 		return outcome{}, err
 	}
 	for !p.over() {
 		side := rollout.Baseline
-		if s.History > 0 || p.order.candidate(&p.source, p.rollout.Weight()) {
+		if p.s.History > 0 || p.order.candidate(&p.source, p.rollout.Weight()) {
 			side = rollout.Candidate
 		}
 		if err := p.run(side); err != nil {
@@ -117,7 +129,7 @@ func (p *play) run(side rollout.Side) error {
 
 // show keeps the figures of a cohort where the ordinary intervals decide.
 func (p *play) show(side rollout.Side) error {
-	if p.s.Policy.Guarantee != api.GuaranteeLook {
+	if !p.figures {
 		return nil
 	}
 	stratum := &p.strata[len(p.strata)-1]
@@ -167,7 +179,7 @@ func (p *play) transition() error {
 func (p *play) begin() error {
 	p.order.begin(p.rollout.Weight())
 	p.overdue = -1
-	if p.s.Policy.Guarantee == api.GuaranteeLook {
+	if p.figures {
 		p.strata = append(p.strata, compare.Stratum{Epoch: p.epoch})
 	}
 	if p.s.Beyond == 0 || p.rollout.Step+1 < len(p.s.Policy.Steps) {
