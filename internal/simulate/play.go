@@ -36,8 +36,8 @@ type play struct {
 	// alone, so only the ordinary intervals need them to decide.
 	figures bool
 	strata  []compare.Stratum
-	index  int64
-	epoch  int64
+	index   int64
+	epoch   int64
 	// values is the run being recorded; its map is used again for the next.
 	values map[string]api.Metric
 	// overdue counts candidate runs since the plan was done; negative before.

@@ -64,7 +64,7 @@ func TestCharacteristics(t *testing.T) {
 		"better":               {with(func(a *simulate.Assumptions) { a.Rates = [2]float64{0.2, 0.1} }), 0, 0.01, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := play(t, c.assumed, simulate.Run{Rollouts: 200 / c.assumed.Gates, Seed: 1, Workers: 2})
+			r := play(t, c.assumed, simulate.Run{Rollouts: 100 / min(c.assumed.Gates, 2), Seed: 1, Workers: 2})
 			slack := func(p float64) float64 { return 4 * math.Sqrt(p*(1-p)/float64(r.Rollouts)) }
 			if got := r.RolledBack.Rate; got > c.most+slack(c.most) || got < c.least-slack(c.least) {
 				t.Errorf("%.2f %% rolled back, want %.2f to %.2f %%", 100*got, 100*c.least, 100*c.most)
