@@ -63,7 +63,7 @@ func (a Assumptions) Scenario() (Scenario, error) {
 		request.PromoteMargin = &a.PromoteMargin
 	}
 	if a.History > 0 {
-		request.Baseline = baselineAuto
+		request.Baseline = api.BaselineAuto
 	}
 	s := Scenario{Arrivals: a.Arrivals, BlockRuns: a.BlockRuns, History: a.History, Beyond: a.Beyond}
 	for i := range max(a.Gates, 1) {
@@ -85,9 +85,6 @@ func (a Assumptions) Scenario() (Scenario, error) {
 	s.Policy = policy
 	return s, s.Check()
 }
-
-// baselineAuto compares with the baseline's history where none of it runs beside the candidate.
-const baselineAuto = "auto"
 
 // gate is the gate of one number: the first has the metric's own name.
 func (a Assumptions) gate(i int) (api.Gate, error) {

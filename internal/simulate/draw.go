@@ -8,10 +8,10 @@ import (
 // unit turns 64 random bits into a number in (0,1): the middle of one of 2^53 equal parts.
 func unit(bits uint64) float64 { return (float64(bits>>11) + 0.5) * 0x1p-53 }
 
-// draw returns one value of a metric as it is recorded: for a rate 0 or 1,
-// whichever of them is a failure of the gate.
-func (t Truth) draw(source *stats.Source, g api.Gate, level float64) float64 {
-	u := unit(source.Uint64())
+// draw returns the value of a metric at a level that a number u in (0,1) stands
+// for, as it is recorded: for a rate 0 or 1, whichever of them is a failure of
+// the gate. The value is the worse the lower u is for a rate, and rises with u otherwise.
+func (t Truth) draw(u float64, g api.Gate, level float64) float64 {
 	switch t.Shape {
 	case Lognormal:
 		return level * stats.Exp(float64(t.Sigma*stats.NormalQuantile(u)))

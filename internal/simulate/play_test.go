@@ -23,7 +23,7 @@ func TestFiguresDecideNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.figures = true
+		p.figures, p.quiet = true, false
 		with, err := p.toEnd()
 		if err != nil {
 			t.Fatal(err)

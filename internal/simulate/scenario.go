@@ -72,7 +72,7 @@ type Truth struct {
 func at(levels []float64, step int) float64 { return levels[min(step, len(levels))-1] }
 
 // Check reports what keeps the scenario from being played: a truth that no
-// metric can have, or evidence that this engine does not know yet.
+// metric can have, or evidence that no rollout can be fed.
 func (s Scenario) Check() error {
 	switch {
 	case len(s.Truth) != len(s.Policy.Gates) || len(s.Truth) == 0:

@@ -9,9 +9,6 @@ import (
 	"github.com/cobound/prova/internal/stats"
 )
 
-// ErrNotYet says that this version of the engine has no such evidence. Compare with errors.Is.
-var ErrNotYet = errors.New("not in this version")
-
 // ErrStopped says that the caller ended the simulation.
 var ErrStopped = errors.New("simulate: stopped")
 
