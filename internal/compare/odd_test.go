@@ -167,7 +167,7 @@ func TestDecisionsOnOddSamples(t *testing.T) {
 }
 
 // TestHides is the far end of the interval on the harmful side, for every statistic.
-func TestHides(t *testing.T) {
+func TestHidesOfEachStatistic(t *testing.T) {
 	s := compare.Stratum{
 		Candidate: values(t, series(100, func(i int) float64 { return float64(i % 2) })...),
 		Baseline:  values(t, series(100, func(i int) float64 { return float64(i*7%10) / 9 })...),

@@ -193,7 +193,7 @@ func TestQuietTicksDecideTheSame(t *testing.T) {
 			if metric == "success" {
 				return boolean(rng.Float64() > 0.1*worse)
 			}
-			return lognormal(rng, 0.6, worse)
+			return latency(rng, 0.6, worse)
 		}
 		harm := 1 + 2*rng.Float64()
 		for range 100 {

@@ -12,8 +12,8 @@ import (
 	"github.com/cobound/prova/internal/stats"
 )
 
-// lognormal draws latencies around 800 ms.
-func lognormal(rng *rand.Rand, sigma, factor float64) float64 {
+// latency draws latencies around 800 ms.
+func latency(rng *rand.Rand, sigma, factor float64) float64 {
 	return 800 * factor * math.Exp(sigma*rng.NormFloat64())
 }
 
@@ -50,7 +50,7 @@ func TestKindsOfGates(t *testing.T) {
 				factor = 1 / factor
 			}
 			rng := rand.New(rand.NewPCG(1, 2))
-			ramp(p, 30, func() float64 { return lognormal(rng, 0.3, factor) }, func() float64 { return lognormal(rng, 0.3, 1) })
+			ramp(p, 30, func() float64 { return latency(rng, 0.3, factor) }, func() float64 { return latency(rng, 0.3, 1) })
 			if p.r.State != c.want {
 				t.Errorf("%s ×%g: %s, want %s: %s", gate, factor, p.r.State, c.want, p.last.Reason.Text)
 				continue

@@ -144,7 +144,7 @@ func newPlay(s Scenario, seed stats.Seed, number uint64) (play, error) {
 		return p, err
 	}
 	p.block = rollout.FirstBlock(s.Policy, p.history, s.rule(), 1, 0)
-	if p.aims = p.block.Aims(); p.aims {
+	if p.aims = len(p.block.Aims()) > 0; p.aims {
 		p.baseline = map[string]stats.Summary{}
 	}
 	for _, l := range []*last{&p.run, &p.partner} {

@@ -171,13 +171,13 @@ func (r *reader) powers() powers {
 		return powers{}
 	}
 	for k := range p.sums {
-		p.sums[k] = r.wide()
+		p.sums[k] = r.power()
 	}
 	return p
 }
 
-// wide reads an integer of at most 56 bytes, the first of them not 0.
-func (r *reader) wide() wide {
+// power reads an integer of at most 56 bytes, the first of them not 0.
+func (r *reader) power() wide {
 	n := r.length(math.MaxInt32, 1)
 	if n > 56 || n > 0 && r.data[0] == 0 {
 		r.fail("integer")
