@@ -141,7 +141,7 @@ func (r *recorder) play(s scenario, number int) {
 		}
 		d := p.tick()
 		r.verdict(*d.Verdict)
-		r.write(d.Decision, d.Reason, d.FreshRuns, d.Looks, p.r.State, p.r.Step, p.r.Ledger.View(p.r.Policy, 0), p.r.Ledger.StateDigest())
+		r.write(d.Decision, d.Reason, d.FreshRuns, d.Looks, p.r.State, p.r.Step, p.r.Ledger.View(p.r.Policy, 0), digest(r.t, p.r))
 		if p.r.State.Finished() {
 			break
 		}

@@ -32,7 +32,7 @@ func SampleRatio(steps []Arrivals) float64 {
 		x, rest := float64(s.Candidate), float64(s.Total-s.Candidate)
 		declared := float64(x*Log(s.Share)) + float64(rest*Log(1-s.Share))
 		for i, c := range strengths {
-			a, b := c*s.Share, c*(1-s.Share)
+			a, b := float64(c*s.Share), float64(c*(1-s.Share))
 			factors[i] += logBeta(a+x, b+rest) - logBeta(a, b) - declared
 		}
 	}
