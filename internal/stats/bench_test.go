@@ -1,6 +1,7 @@
 package stats_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/cobound/prova/internal/stats"
@@ -14,6 +15,50 @@ func BenchmarkLook(b *testing.B) {
 	for b.Loop() {
 		if _, _, err := test.Look(block(0, 5, 1, 15, 1), stats.Margin{}); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkRollout looks at whole rollouts in blocks of 5 candidate runs: the
+// looks alone, and with an interval at each.
+func BenchmarkRollout(b *testing.B) {
+	for _, design := range []stats.Design{stats.Concurrent, stats.Historical, stats.Paired} {
+		for _, runs := range []int64{90, 900} {
+			for _, interval := range []bool{false, true} {
+				name := fmt.Sprintf("%s/runs=%d/interval=%v", [...]string{"concurrent", "historical", "paired"}[design], runs, interval)
+				b.Run(name, func(b *testing.B) { benchmarkRollout(b, design, runs, interval) })
+			}
+		}
+	}
+}
+
+func benchmarkRollout(b *testing.B, design stats.Design, runs int64, interval bool) {
+	source := stats.NewSource(3, 4)
+	blocks := make([]stats.Block, runs/5)
+	for i := range blocks {
+		x, y := int64(source.Index(10)/8), int64(source.Index(6)/2)
+		switch stratum := int64(3*i) / int64(len(blocks)); design {
+		case stats.Concurrent:
+			blocks[i] = block(stratum, 5, x, 15, y)
+		case stats.Historical:
+			blocks[i] = past(stratum, 5, x)
+		case stats.Paired:
+			blocks[i] = pairs(stratum, 5, x, y)
+		}
+	}
+	start, err := stats.NewSequentialTest(finishedPlan(100, 1000, float64(runs)*0.75))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		test := start
+		for _, block := range blocks {
+			if test, _, err = test.Look(block, stats.Margin{}); err != nil {
+				b.Fatal(err)
+			}
+			if interval {
+				_, _ = test.Interval(0.025)
+			}
 		}
 	}
 }

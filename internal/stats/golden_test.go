@@ -36,6 +36,7 @@ func TestGolden(t *testing.T) {
 	d := digest{sha256.New()}
 	goldenNumbers(d)
 	goldenTests(t, d)
+	goldenDesigns(t, d)
 	goldenSamples(t, d)
 	got := hex.EncodeToString(d.Sum(nil))
 	t.Logf("golden %s", got) // TestEveryCPU compares this line between CPUs
@@ -74,6 +75,44 @@ func goldenTests(t *testing.T, d digest) {
 			b := block(i/20, m, int64(source.Index(int(m/2))), n, int64(source.Index(int(n/3))))
 			var look stats.Look
 			var err error
+			if test, look, err = test.Look(b, margin); err != nil {
+				t.Fatal(err)
+			}
+			d.ints(look.Score, look.Boundary)
+			d.floats(look.Information, look.Allowed, look.Used, look.Level)
+			if v, err := test.Interval(0.025); err == nil {
+				d.difference(v)
+			}
+		}
+		state, _ := test.MarshalBinary()
+		d.Write(state)
+	}
+}
+
+// goldenDesigns plays rollouts against a finished baseline, with concurrent blocks
+// and pairs among them; in the last the law has a row for each node.
+func goldenDesigns(t *testing.T, d digest) {
+	for run, history := range []stats.Proportion{{X: 100, N: 1000}, {X: 0, N: 100}, {X: 5, N: 9}, {X: 30, N: 300}} {
+		source := stats.NewSource(stats.SeedOf("golden designs"), uint64(run))
+		test, err := stats.NewSequentialTest(finishedPlan(history.X, history.N, 66))
+		if err != nil {
+			t.Fatal(err)
+		}
+		margin := stats.Margin{Absolute: float64(run) / 50}
+		for i := range int64(45) {
+			m, n := int64(1+source.Index(6)), int64(5+source.Index(20))
+			x, y := int64(source.Index(int(m/2)+1)), int64(source.Index(int(n/3)))
+			b := past(i/30, m, x)
+			switch i % 5 {
+			case 3:
+				b = block(i/20, m, x, n, y)
+			case 4:
+				b = pairs(i/20, m+n, x, y)
+			}
+			if run == 3 && i%20 == 7 {
+				margin.OddsRatio = 1 + float64(i)/100
+			}
+			var look stats.Look
 			if test, look, err = test.Look(b, margin); err != nil {
 				t.Fatal(err)
 			}

@@ -1,5 +1,7 @@
 package stats
 
+import "math"
+
 // joint is the law of a score Z, split into rows that a finished baseline needs
 // to tell apart: rows[i] holds P(Z = z and the row is first+i). Without one there
 // is a single row. With one, given the failures so far the node of the mixture
@@ -164,6 +166,35 @@ func (j joint) trimmed(floor float64, numbered bool) (rest joint, lost float64) 
 		j = j.withoutEnds()
 	}
 	return j, lost
+}
+
+// cropped leaves out, in place, the scores at both ends at which no row has
+// floor or more.
+func (j joint) cropped(floor float64) joint {
+	lo, hi := int64(math.MaxInt64), int64(-1)
+	for _, r := range j.rows {
+		for i, p := range r.cells {
+			if p >= floor {
+				lo = min(lo, r.lo+int64(i))
+				break
+			}
+		}
+		for i := len(r.cells) - 1; i >= 0; i-- {
+			if r.cells[i] >= floor {
+				hi = max(hi, r.lo+int64(i))
+				break
+			}
+		}
+	}
+	for i, r := range j.rows {
+		from, to := max(r.lo, lo), min(r.hi(), hi)
+		if len(r.cells) == 0 || from > to {
+			j.rows[i] = chances{}
+			continue
+		}
+		j.rows[i] = chances{lo: from, cells: r.cells[from-r.lo : to-r.lo+1]}
+	}
+	return j
 }
 
 // withoutEnds leaves out empty rows at both ends.

@@ -86,12 +86,14 @@ func (f Failure) Error() string { return string(f) }
 
 const (
 	coarseLimit = 4096  // scores beyond which the lattice is made coarser
+	scoreLimit  = 8192  // the same for all scores, which a finished baseline spreads widely
 	widthLimit  = 65536 // scores that no single block may lead beyond
 	runsLimit   = 1 << 31
 	// historyLimit is the most runs of one Historical block: the law of each node
 	// has a place of its own, and what lies between them is kept.
 	historyLimit = 1 << 20
-	// spreadLimit is more scores than the rows of a law can spread over.
+	// spreadLimit is more scores than the rows of a law can spread over. Between
+	// two rows there is less than 32 times what they hold.
 	spreadLimit = 1 << 21
 )
 
@@ -214,7 +216,7 @@ func (t *SequentialTest) addConditional(b Block, odds float64) {
 // step counts a look, with so many failures of the candidate of at most so many,
 // makes the lattice coarse enough for it and returns the weight of a failure.
 func (t *SequentialTest) step(hi, failures, most int64) int64 {
-	for t.paths.hi() > coarseLimit || lookWeight(t.looks, t.halvings) > 1 &&
+	for t.paths.hi() > coarseLimit || t.nodes != nil && t.scores.hi() > scoreLimit || lookWeight(t.looks, t.halvings) > 1 &&
 		t.paths.hi()+lookWeight(t.looks, t.halvings)*hi > widthLimit {
 		t.coarsen()
 	}

@@ -159,7 +159,7 @@ func (t SequentialTest) consistentLaws() error {
 			ok = j.last() <= runs && int64(len(j.rows)) <= areaLimit/(j.hi()-j.lo()+1) &&
 				j.first >= t.scores.first && j.last() <= t.scores.last()
 		}
-		if !ok || t.byNode && !historical || len(j.rows) > 1 && j.hi()-j.lo() > spreadLimit {
+		if !ok || t.byNode && !historical || len(j.rows) > 1 && j.hi()-j.lo() > min(spreadLimit, 4096+32*int64(j.size())) {
 			return errors.New("stats: malformed test: rows out of range")
 		}
 	}

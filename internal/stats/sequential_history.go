@@ -6,9 +6,8 @@ const (
 	rowFloor = 1e-20
 	// rowScoreFloor does so for the law of all scores.
 	rowScoreFloor = 1e-30
-	// cellLimit is the size of a law, and areaLimit the number of places in it,
-	// beyond which a row for each node is smaller.
-	cellLimit = 1 << 16
+	// areaLimit is the number of places, rows times scores, that a law can have
+	// with a row for each failure.
 	areaLimit = 1 << 24
 	// failureLimit is the largest block that a row for each failure is kept for.
 	failureLimit = 512
@@ -54,14 +53,14 @@ func (t *SequentialTest) splitByNode(runs int64) {
 	}
 }
 
-// splitIfLarge does so before a block that adds failures and rows if the laws
-// would become too large otherwise.
+// splitIfLarge does so before a block that adds failures and rows if the law of
+// all scores is smaller then.
 func (t *SequentialTest) splitIfLarge(runs, failures, rows int64) {
 	if t.nodes == nil || t.byNode {
 		return
 	}
 	spread := t.scores.hi() - t.scores.lo() + lookWeight(t.looks, t.halvings)*failures
-	if t.scores.size() > cellLimit || (int64(len(t.scores.rows))+rows) > areaLimit/(spread+1) {
+	if int64(t.scores.size()) > nodeCount*spread || (int64(len(t.scores.rows))+rows) > areaLimit/(spread+1) {
 		t.splitByNode(runs)
 	}
 }
@@ -86,5 +85,11 @@ func (t *SequentialTest) trim() {
 	lost := 0.0
 	t.paths, lost = t.paths.trimmed(rowFloor, !t.byNode)
 	t.used += lost
-	t.scores, _ = t.scores.trimmed(rowScoreFloor, !t.byNode)
+	if t.byNode {
+		// A node far from the score is tilted until it reaches it, whose cells
+		// there are small as long as the node is not.
+		t.scores = t.scores.cropped(rowScoreFloor)
+	} else {
+		t.scores, _ = t.scores.trimmed(rowScoreFloor, true)
+	}
 }

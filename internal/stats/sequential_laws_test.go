@@ -17,13 +17,38 @@ func outcomes(r *rapid.T) []stats.Block {
 	}), 1, 9).Draw(r, "blocks")
 }
 
+// redesigned turns a block into one of some design.
+func redesigned(r *rapid.T, b stats.Block) stats.Block {
+	b.Design = rapid.SampledFrom([]stats.Design{stats.Concurrent, stats.Historical, stats.Paired}).Draw(r, "design")
+	switch b.Design {
+	case stats.Historical:
+		b.Baseline = stats.Proportion{}
+	case stats.Paired:
+		b.Baseline = stats.Proportion{X: min(b.Baseline.X, b.Candidate.N-b.Candidate.X), N: b.Candidate.N}
+	case stats.Concurrent:
+	}
+	return b
+}
+
 // The interval excludes the margin exactly when the test says regressed, holds
 // after a trip through bytes, and no look changes the test that it started from.
 func TestSequentialLaws(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		margin := stats.Margin{Absolute: rapid.SampledFrom([]float64{0, 0, 0.02, 0.1}).Draw(r, "margin")}
-		test := newTest(t, 0.05, 66, 10)
+		margins := []float64{0, 0, 0.02, 0.1}
+		margin := stats.Margin{Absolute: rapid.SampledFrom(margins).Draw(r, "margin")}
+		moving, designs := rapid.Bool().Draw(r, "moving"), rapid.Bool().Draw(r, "designs")
+		n := rapid.SampledFrom([]int64{1, 20, 1000}).Draw(r, "history")
+		test, err := stats.NewSequentialTest(finishedPlan(rapid.Int64Range(0, n).Draw(r, "failures"), n, 66))
+		if err != nil {
+			r.Fatal(err)
+		}
 		for _, b := range outcomes(r) {
+			if designs {
+				b = redesigned(r, b)
+			}
+			if moving {
+				margin.Absolute = rapid.SampledFrom(margins).Draw(r, "margin")
+			}
 			before, _ := test.MarshalBinary()
 			next, look, err := test.Look(b, margin)
 			if err != nil {
@@ -66,6 +91,33 @@ func TestMoreFailuresNeverHelp(t *testing.T) {
 			if b.Candidate.X < b.Candidate.N && b.Baseline.X > 0 && rapid.Bool().Draw(r, "shift") {
 				b.Candidate.X++
 				b.Baseline.X--
+			}
+			worse, high, _ = worse.Look(b, stats.Margin{})
+			if low.Boundary != high.Boundary || low.Used != high.Used || low.Score > high.Score || low.Regressed && !high.Regressed {
+				r.Fatalf("%+v against %+v", low, high)
+			}
+		}
+	})
+}
+
+// So it is with any design: without a finished baseline given the totals, with
+// one given the base rate too.
+func TestMoreFailuresNeverHelpInAnyDesign(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		better, err := stats.NewSequentialTest(finishedPlan(rapid.Int64Range(0, 40).Draw(r, "failures"), 40, 66))
+		if err != nil {
+			r.Fatal(err)
+		}
+		worse := better
+		for _, b := range outcomes(r) {
+			b = redesigned(r, b)
+			var low, high stats.Look
+			better, low, _ = better.Look(b, stats.Margin{})
+			if b.Candidate.X < b.Candidate.N && (b.Design == stats.Historical || b.Baseline.X > 0) && rapid.Bool().Draw(r, "shift") {
+				b.Candidate.X++
+				if b.Design != stats.Historical {
+					b.Baseline.X--
+				}
 			}
 			worse, high, _ = worse.Look(b, stats.Margin{})
 			if low.Boundary != high.Boundary || low.Used != high.Used || low.Score > high.Score || low.Regressed && !high.Regressed {
@@ -166,17 +218,82 @@ func TestFalseRollbacks(t *testing.T) {
 	t.Logf("%d of %d harmless rollouts crossed", crossed, rollouts)
 }
 
-func TestSequentialUnmarshalRejects(t *testing.T) {
-	test := newTest(t, 0.05, 66, 30)
-	for _, l := range worked[0].looks {
-		test, _, _ = test.Look(l.block, stats.Margin{})
+// states are tests in every kind of state: before a look, with one row, with a
+// row for each failure against a history and with one for each node.
+func states(t testing.TB) []stats.SequentialTest {
+	t.Helper()
+	var list []stats.SequentialTest
+	for _, blocks := range [][]stats.Block{
+		{},
+		{block(0, 10, 1, 190, 19), block(0, 10, 2, 190, 17), block(-3, 20, 3, 30, 3)},
+		{past(0, 10, 1), block(0, 10, 2, 30, 3), pairs(7, 20, 2, 1)},
+		{past(0, 4, 1), past(1, 3, 1), pairs(0, 5, 1, 2)},
+	} {
+		test, err := stats.NewSequentialTest(finishedPlan(7, 60, 66))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, b := range blocks {
+			margin := stats.Margin{Absolute: 0.02}
+			if len(list) == 3 && i > 0 {
+				margin.Absolute = 0.03
+			}
+			if test, _, err = test.Look(b, margin); err != nil {
+				t.Fatal(err)
+			}
+		}
+		list = append(list, test)
 	}
+	return list
+}
+
+// Whatever bytes are read as a test are its only form, and a test to look on with.
+func FuzzSequentialUnmarshal(f *testing.F) {
+	for _, test := range states(f) {
+		data, err := test.MarshalBinary()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var test stats.SequentialTest
+		if err := test.UnmarshalBinary(data); err != nil {
+			return
+		}
+		if again, err := test.MarshalBinary(); err != nil || string(again) != string(data) {
+			t.Fatal("accepted in a form that is not canonical")
+		}
+		for i, b := range []stats.Block{block(0, 9, 1, 9, 1), pairs(1, 9, 3, 3), past(0, 3, 1), past(2, 2, 1)} {
+			next, _, err := test.Look(b, stats.Margin{Absolute: float64(i%2) / 50})
+			if err == nil {
+				test = next
+				_, _ = test.Interval(0.025)
+			}
+		}
+	})
+}
+
+func TestSequentialUnmarshalRejects(t *testing.T) {
+	for _, test := range states(t) {
+		rejectDamage(t, test)
+	}
+	if _, err := (stats.SequentialTest{}).MarshalBinary(); err == nil {
+		t.Error("the zero test was marshalled")
+	}
+}
+
+func rejectDamage(t *testing.T, test stats.SequentialTest) {
+	t.Helper()
 	data, err := test.MarshalBinary()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var read stats.SequentialTest
-	stride := 1 + len(data)/1000
+	if err := read.UnmarshalBinary(data); err != nil {
+		t.Fatal(err)
+	}
+	stride := 1 + len(data)/300
 	for n := 0; n < len(data); n += stride {
 		if read.UnmarshalBinary(data[:n]) == nil {
 			t.Fatalf("%d of %d bytes were accepted", n, len(data))
@@ -193,8 +310,5 @@ func TestSequentialUnmarshalRejects(t *testing.T) {
 				t.Fatalf("byte %d: accepted in a form that is not canonical", i)
 			}
 		}
-	}
-	if _, err := (stats.SequentialTest{}).MarshalBinary(); err == nil {
-		t.Error("the zero test was marshalled")
 	}
 }

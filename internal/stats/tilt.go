@@ -34,10 +34,8 @@ func (t SequentialTest) Interval(upper float64) (Difference, error) {
 	case !t.varied:
 		return Difference{}, ErrOneOutcome
 	}
-	law := t.tilting()
+	low, high := t.tilts(upper)
 	step := t.meanStep
-	low := law.limit(law.y, t.level, tiltLimit/step, func(tail float64) bool { return tail < t.level })
-	high := law.limit(law.y+1, 1-upper, tiltLimit/step, func(tail float64) bool { return 1-tail > upper })
 	d := Difference{
 		Estimate: t.estimate(),
 		Lo:       t.difference(Exp(float64(step * low))),
@@ -52,6 +50,14 @@ func (t SequentialTest) Interval(upper float64) (Difference, error) {
 		d.Lo = math.Nextafter(t.threshold, -1)
 	}
 	return d, nil
+}
+
+// tilts returns the tilts of the law of the score at the two limits.
+func (t SequentialTest) tilts(upper float64) (low, high float64) {
+	law, end := t.tilting(), tiltLimit/t.meanStep
+	low = law.limit(law.y, t.level, end, func(tail float64) bool { return tail < t.level })
+	high = law.limit(law.y+1, 1-upper, end, func(tail float64) bool { return 1-tail > upper })
+	return low, high
 }
 
 // bisect returns where in [-limit, limit] the condition turns from true to
