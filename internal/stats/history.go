@@ -57,7 +57,7 @@ func (n *node) at(rate, rest float64, m Margin) {
 	}
 	n.odds = rate / rest
 	if ratio := m.ratio(); ratio != 1 {
-		n.odds *= ratio
+		n.odds = float64(n.odds * ratio)
 		rate, rest = n.odds/(1+n.odds), 1/(1+n.odds)
 	}
 	n.logRate, n.logRest = Log(rate), Log(rest)

@@ -16,16 +16,6 @@ type TestPlan struct {
 	History Proportion
 }
 
-// Margin is how much worse the candidate may be and still count as harmless.
-// The zero value allows nothing. If both parts are given the odds multiply.
-type Margin struct {
-	// Absolute is in units of the failure rate, in [0, 1). It is turned into an
-	// odds ratio at the baseline's rate so far, so the test is then approximate.
-	Absolute float64
-	// OddsRatio of failure, exact; 0 means 1.
-	OddsRatio float64
-}
-
 // Design is what the runs of a block are compared with.
 type Design int8
 
@@ -266,13 +256,6 @@ func (t SequentialTest) check(b Block, m Margin) error {
 	return m.check()
 }
 
-func (m Margin) check() error {
-	if !(m.Absolute >= 0 && m.Absolute < 1) || !(m.OddsRatio >= 0 && m.OddsRatio <= 1e6) {
-		return fmt.Errorf("stats: margin %v, odds ratio %v is out of range", m.Absolute, m.OddsRatio)
-	}
-	return nil
-}
-
 // checkDesign checks what each design asks of a block whose counts are possible.
 func (t SequentialTest) checkDesign(b Block) error {
 	switch {
@@ -320,40 +303,6 @@ func (t *SequentialTest) addToStratum(b Block) int {
 // before orders strata by their number, then by design.
 func (s stratum) before(o stratum) bool {
 	return s.id < o.id || s.id == o.id && s.design < o.design
-}
-
-// ratio is the margin's own odds ratio.
-func (m Margin) ratio() float64 {
-	if m.OddsRatio == 0 {
-		return 1
-	}
-	return m.OddsRatio
-}
-
-// odds returns the odds ratio of the margin at the baseline of a stratum. The
-// baseline's own rate, with a quarter of a failure added, is taken: the rate of
-// both arms together would be too lenient where failures are rare. Of pairs it is
-// the share in which only the baseline failed, to which the margin comes on top.
-func (m Margin) odds(s stratum) float64 {
-	if m.Absolute == 0 {
-		return m.ratio()
-	}
-	rate := (float64(s.baseline.X) + 0.25) / (float64(s.baseline.N) + 1)
-	if s.design == Paired {
-		return m.ratio() * ((rate + m.Absolute) / rate)
-	}
-	rate = min(rate, 1-m.Absolute-1e-6)
-	worse := rate + m.Absolute
-	return m.ratio() * (worse * (1 - rate) / ((1 - worse) * rate))
-}
-
-// threshold is the difference of rates beyond which the margin is exceeded, NaN
-// where the margin is one of odds and has no such number.
-func (m Margin) threshold() float64 {
-	if m.OddsRatio != 0 && m.OddsRatio != 1 {
-		return math.NaN()
-	}
-	return m.Absolute
 }
 
 // coarsen halves the lattice. The same map is applied to the score and to its

@@ -65,7 +65,7 @@ func (t SequentialTest) tilts(upper float64) (low, high float64) {
 func bisect(limit float64, condition func(float64) bool) float64 {
 	lo, hi := -limit, limit
 	for range 80 {
-		middle := (lo + hi) / 2
+		middle := float64((lo + hi) / 2) // halving is done by a product
 		if middle <= lo || middle >= hi {
 			break
 		}
@@ -155,7 +155,7 @@ func (l tilting) root(y int64, wanted, limit float64) (tilt float64, found bool)
 	last, lastGap := lo, math.Inf(-1)
 	for i := range 60 {
 		if !(x > lo && x < hi) {
-			x = (lo + hi) / 2
+			x = float64((lo + hi) / 2)
 		}
 		g := gap(x)
 		if g < 0 {
