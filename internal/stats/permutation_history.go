@@ -2,6 +2,7 @@ package stats
 
 import (
 	"math"
+	"math/bits"
 	"sort"
 )
 
@@ -12,14 +13,15 @@ type population struct {
 	upto   []int64
 	centre float64   // the median; distances are from it
 	values []float64 // distances of the bins
-	guide  []int32   // for each share of the values, the bin in which it begins
+	guide  []int32   // for each part of the ranks, of equal size, the bin in which it begins
 }
 
 const (
 	// historyDraws is the number of values up to which a replicate draws its
 	// history value by value; beyond it the sums are as good as normal.
 	historyDraws = 10_000
-	guideSize    = 2048
+	guideBits    = 11
+	guideSize    = 1 << guideBits
 )
 
 func populationOf(s Summary) (population, error) {
@@ -66,12 +68,13 @@ func (p population) find(rank int64) int {
 
 // draw returns the sums of n values drawn with replacement, and of their squares.
 func (p *population) draw(n int64, from *Source) (s1, s2 float64) {
-	state, size := *from, int(p.size())
+	state, size := *from, uint64(p.size())
 	upto, values := p.upto, p.values
 	for range n {
-		rank := int64(state.Index(size))
-		i := int(p.guide[rank*guideSize/int64(size)])
-		for upto[i] <= rank {
+		u := state.Uint64()
+		rank, _ := bits.Mul64(u, size) // as Index
+		i := p.guide[u>>(64-guideBits)]
+		for upto[i] <= int64(rank) {
 			i++
 		}
 		v := values[i]
