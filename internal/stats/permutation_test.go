@@ -36,16 +36,15 @@ func newPermutation(t testing.TB, plan stats.PermutationPlan) stats.PermutationT
 
 // ramp is what a simulated rollout looks like.
 type ramp struct {
-	plan        stats.PermutationPlan
-	perStep     int
-	blockUnits  int
-	effect      float64
-	sigma       [2]float64 // of candidate and baseline
-	pairs       bool
-	history     int
-	against     bool // blocks are compared with history
-	level       []float64
-	information float64
+	plan       stats.PermutationPlan
+	perStep    int
+	blockUnits int
+	effect     float64
+	sigma      [2]float64 // of candidate and baseline
+	pairs      bool
+	history    int
+	against    bool // blocks are compared with history
+	level      []float64
 }
 
 // play plays one rollout through a ramp of 5, 25 and 50 % and returns the
