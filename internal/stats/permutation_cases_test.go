@@ -1,8 +1,6 @@
 package stats_test
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"math"
 	"testing"
@@ -229,6 +227,19 @@ func TestPermutationLate(t *testing.T) {
 	}
 }
 
+// Blocks of one stratum are put together.
+func TestPermutationStratum(t *testing.T) {
+	test := newPermutation(t, stats.PermutationPlan{Budget: 0.05, Information: 50})
+	all := lognormal(1, 120, 0.3)
+	test, _, _ = test.Look(stats.MeanBlock{Candidate: armOf(t, all[:20], 1), Baseline: armOf(t, all[40:60], 2)})
+	_, apart, _ := test.Look(stats.MeanBlock{Candidate: armOf(t, all[20:40], 3), Baseline: armOf(t, all[60:], 4)})
+	test = newPermutation(t, stats.PermutationPlan{Budget: 0.05, Information: 50})
+	_, together, _ := test.Look(stats.MeanBlock{Candidate: armOf(t, all[:40], 1), Baseline: armOf(t, all[40:], 2)})
+	if apart.Information != together.Information || math.Abs(apart.Statistic-together.Statistic) > 1e-9 {
+		t.Errorf("%+v in two blocks, %+v in one", apart, together)
+	}
+}
+
 func TestPermutationSpread(t *testing.T) {
 	test := newPermutation(t, stats.PermutationPlan{Budget: 0.05, Information: 50})
 	if !math.IsNaN(test.Spread()) {
@@ -264,88 +275,4 @@ func TestPermutationInterval(t *testing.T) {
 	if got := (5 - d.Lo) / deviation; math.Abs(got-look.Critical) > 1e-9 {
 		t.Errorf("lower limit at %v standard errors, want %v", got, look.Critical)
 	}
-}
-
-// permutationGolden is the hash of the bits of all results below, the same on
-// every CPU: see golden.
-const permutationGolden = "522a80b06d80baeced2270063fc1247f74ffc8439095652a54df808359e31439"
-
-func TestPermutationGolden(t *testing.T) {
-	d := digest{sha256.New()}
-	for run := range uint64(12) {
-		source := stats.NewSource(stats.SeedOf("permutation"), run)
-		plan := stats.PermutationPlan{Budget: []float64{0.05, 0.01}[run%2], Information: 200, FirstLook: 20, Seed: stats.Seed(run), LowerIsWorse: run%3 == 0}
-		plan.Margin = stats.MeanMargin{Absolute: float64(run % 4), Relative: float64(run%5) / 20}
-		for i, v := range lognormal(stats.Seed(run), 50+250*int(run), 0.8) {
-			_ = plan.History.Add(v, uint64(i)<<50)
-		}
-		test := newPermutation(t, plan)
-		for i := range 25 {
-			n := []int{5, 9, 30, 200, 1300}[source.Index(5)]
-			b := stats.MeanBlock{Stratum: int64(i / 5), Candidate: armOf(t, lognormal(stats.Seed(source.Uint64()), n, 0.7), source.Uint64())}
-			switch source.Index(6) {
-			case 0: // against history
-			case 1:
-				b = stats.MeanBlock{Differences: armOf(t, lognormal(stats.Seed(source.Uint64()), n, 0.2), source.Uint64())}
-			case 2:
-				b.Stratum--
-				fallthrough
-			default:
-				b.Baseline = armOf(t, lognormal(stats.Seed(source.Uint64()), n+source.Index(n), 0.7), source.Uint64())
-			}
-			var look stats.MeanLook
-			var err error
-			if test, look, err = test.Look(b); err != nil {
-				t.Fatal(err)
-			}
-			d.ints(look.CandidateUnits, look.BaselineUnits)
-			d.floats(look.Information, look.Allowed, look.Used, look.Statistic, look.Critical, test.Threshold(), test.Spread())
-			if v, err := test.Interval(0.025); err == nil {
-				d.difference(v)
-			}
-		}
-		d.Write([]byte(stateOf(test)))
-	}
-	if got := hex.EncodeToString(d.Sum(nil)); got != permutationGolden {
-		t.Errorf("results hash to %s, want %s", got, permutationGolden)
-	}
-}
-
-// FuzzPermutation says that no bytes make the test panic, and that what it takes
-// is the only form and goes on with finite numbers.
-func FuzzPermutation(f *testing.F) {
-	plan := stats.PermutationPlan{Budget: 0.05, Information: 30, Seed: 5}
-	test := newPermutation(f, plan)
-	f.Add([]byte(stateOf(test)))
-	b := stats.MeanBlock{Candidate: armOf(f, []float64{1, 2, 9}, 1), Baseline: armOf(f, []float64{1, 2, 4, 5}, 2)}
-	test, _, _ = test.Look(b)
-	f.Add([]byte(stateOf(test)))
-	_ = plan.History.Add(3, 4)
-	_ = plan.History.Add(30, 4)
-	test = newPermutation(f, plan)
-	test, _, _ = test.Look(stats.MeanBlock{Candidate: b.Candidate})
-	f.Add([]byte(stateOf(test)))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		var test stats.PermutationTest
-		if test.UnmarshalBinary(data) != nil {
-			return
-		}
-		if stateOf(test) != string(data) {
-			t.Fatal("not the only form")
-		}
-		for _, b := range []stats.MeanBlock{b, {Stratum: 1, Candidate: b.Candidate, Baseline: b.Baseline}, {Stratum: -9, Candidate: b.Candidate, Baseline: b.Candidate}, {Candidate: b.Candidate}, {Differences: b.Baseline}} {
-			next, look, err := test.Look(b)
-			if err != nil {
-				continue
-			}
-			if math.IsNaN(look.Statistic+look.Critical+look.Information) || math.Abs(look.Statistic) > 1e6 {
-				t.Fatalf("%+v", look)
-			}
-			if d, err := next.Interval(0.025); err == nil && math.IsNaN(d.Lo+d.Hi) {
-				t.Fatalf("%v of %+v", d, look)
-			}
-			_ = next.Spread()
-			test = next
-		}
-	})
 }
