@@ -255,6 +255,53 @@ func TestPermutationSpread(t *testing.T) {
 	}
 }
 
+// An arm with one unit has the other's variance, and two units have none.
+func TestPermutationSingleUnits(t *testing.T) {
+	several := []float64{5, 6, 6, 7, 8, 10} // mean 7, variance 3.2
+	for _, c := range []struct {
+		candidate, baseline []float64
+		want                float64
+	}{
+		{[]float64{12}, several, 5 / math.Sqrt(3.2*7/6)},
+		{several, []float64{2}, 5 / math.Sqrt(3.2*7/6)},
+		{[]float64{3}, []float64{2}, 1e6},
+		{[]float64{2}, []float64{2}, 0},
+	} {
+		test := newPermutation(t, stats.PermutationPlan{Budget: 0.05, Information: 3})
+		_, look, err := test.Look(stats.MeanBlock{Candidate: armOf(t, c.candidate, 1), Baseline: armOf(t, c.baseline, 2)})
+		if err != nil || math.Abs(look.Statistic-c.want) > 1e-9 {
+			t.Errorf("%v against %v: %+v, %v, want %v", c.candidate, c.baseline, look, err, c.want)
+		}
+	}
+}
+
+// Where the baseline has more than 512 units its sample is taken, and none is
+// lost where both have: their statistic is Welch's.
+func TestPermutationManyUnits(t *testing.T) {
+	b := lognormal(2, 900, 0.5)
+	test := newPermutation(t, stats.PermutationPlan{Budget: 0.05, Information: 100})
+	_, look, _ := test.Look(stats.MeanBlock{Candidate: armOf(t, lognormal(1, 40, 0.5), 1), Baseline: armOf(t, b, 2)})
+	if look.CandidateUnits != 40 || look.BaselineUnits != 512 || look.Information != 40.0*512/552 {
+		t.Errorf("40 of 940: %+v", look)
+	}
+	c := lognormal(1, 700, 0.5)
+	_, look, _ = test.Look(stats.MeanBlock{Candidate: armOf(t, c, 1), Baseline: armOf(t, b, 2)})
+	welch := func(list []float64) (mean, variance float64) {
+		for _, v := range list {
+			mean += v / float64(len(list))
+		}
+		for _, v := range list {
+			variance += (v - mean) * (v - mean) / float64(len(list)*(len(list)-1))
+		}
+		return mean, variance
+	}
+	m, v := welch(c)
+	n, w := welch(b)
+	if want := (m - n) / math.Sqrt(v+w); look.CandidateUnits != 700 || look.BaselineUnits != 900 || math.Abs(look.Statistic-want) > 1e-9 {
+		t.Errorf("700 of 1600: %+v, want %v", look, want)
+	}
+}
+
 // The limits of one look at two samples are Welch's but for the critical value.
 func TestPermutationInterval(t *testing.T) {
 	c, b := []float64{8, 9, 11, 12, 13, 19}, []float64{5, 6, 6, 7, 8, 10}
