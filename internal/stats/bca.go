@@ -68,7 +68,7 @@ func midRank(replicates []float64, estimate, size float64) float64 {
 			equal++
 		}
 	}
-	return (float64(below) + float64(equal)/2) / float64(len(replicates))
+	return (float64(below) + float64(float64(equal)/2)) / float64(len(replicates))
 }
 
 // bcaShares returns the shares of the replicates at which the BCa interval ends:

@@ -62,7 +62,7 @@ func TwoSampleLogE(candidate, baseline Proportion, finishedRuns int64) (logE, lo
 	from := math.Min(c-float64(6*spreadC), b-float64(6*spreadB))
 	to := math.Max(b+float64(8*spreadB), c+float64(8*spreadC))
 	const steps = 64
-	step := (to - from) / steps
+	step := float64((to - from) / steps)
 	best, logOdds := math.Inf(1), from
 	for i := range steps + 1 {
 		l := from + float64(float64(i)*step)

@@ -43,7 +43,7 @@ func normalTailOf(x float64) float64 {
 // result as the exponent is large.
 func normalDensity(x float64) float64 {
 	const rootTwoPi = 2.50662827463100050242
-	head := float64(int64(x*0x1p10)) / 0x1p10
+	head := float64(float64(int64(x*0x1p10)) / 0x1p10)
 	rest := x - head
 	return Exp(-float64(head*head)/2) * Exp(-float64(rest*(x+head))/2) / rootTwoPi
 }
