@@ -30,9 +30,32 @@ func (a *Authority) Compare(ctx context.Context, p Principal, r api.CompareReque
 	if err != nil {
 		return api.Comparison{}, err
 	}
+	stratum, sides, err := a.cohorts(ctx, p, r)
+	if err != nil {
+		return api.Comparison{}, err
+	}
+	if len(q.Gates) == 0 {
+		if q.Gates, err = compare.DefaultGates(slices.Sorted(maps.Keys(stratum.Baseline.Metrics))); err != nil {
+			return api.Comparison{}, invalid("/gates", "%v", err)
+		}
+	}
+	log := &pairing{a: a, ctx: ctx, org: p.Org, app: r.AppID, place: r.Environment, most: PairedRuns, sides: sides}
+	checks, err := log.prepare(r.Pair, &q.Gates, &stratum)
+	if err != nil {
+		return api.Comparison{}, storeError("run", err)
+	}
+	q.Strata = []compare.Stratum{stratum}
+	answer := api.Comparison{AppID: r.AppID, Environment: r.Environment, Baseline: r.Baseline, Candidate: r.Candidate, Verdict: compare.Releases(q)}
+	answer.Verdict.Checks = append(checks, answer.Verdict.Checks...)
+	return answer, nil
+}
+
+// cohorts reads the summaries of both releases as one stratum, and where their
+// runs are in the log of the same moment.
+func (a *Authority) cohorts(ctx context.Context, p Principal, r api.CompareRequest) (compare.Stratum, [2]pairedSide, error) {
 	var stratum compare.Stratum
 	var sides [2]pairedSide
-	err = a.Store.View(ctx, p.Org, func(s Snapshot) error {
+	err := a.Store.View(ctx, p.Org, func(s Snapshot) error {
 		cohorts, err := s.Cohorts(CohortFilter{
 			AppID: r.AppID, Environment: r.Environment, Releases: []string{r.Baseline, r.Candidate}, Metrics: gated(r.Gates),
 		})
@@ -59,30 +82,17 @@ func (a *Authority) Compare(ctx context.Context, p Principal, r api.CompareReque
 		return nil
 	})
 	if err != nil {
-		return api.Comparison{}, storeError("app", err)
+		return stratum, sides, storeError("app", err)
 	}
 	for _, c := range []struct {
 		pointer, release string
 		runs             int64
 	}{{"/baseline", r.Baseline, stratum.Baseline.Runs}, {"/candidate", r.Candidate, stratum.Candidate.Runs}} {
 		if c.runs == 0 {
-			return api.Comparison{}, invalid(c.pointer, "no run of %s carries the release %q in the environment %q", r.AppID, c.release, r.Environment)
+			return stratum, sides, invalid(c.pointer, "no run of %s carries the release %q in the environment %q", r.AppID, c.release, r.Environment)
 		}
 	}
-	if len(q.Gates) == 0 {
-		if q.Gates, err = compare.DefaultGates(slices.Sorted(maps.Keys(stratum.Baseline.Metrics))); err != nil {
-			return api.Comparison{}, invalid("/gates", "%v", err)
-		}
-	}
-	log := &pairing{a: a, ctx: ctx, org: p.Org, app: r.AppID, place: r.Environment, most: PairedRuns, sides: sides}
-	checks, err := log.prepare(r.Pair, &q.Gates, &stratum)
-	if err != nil {
-		return api.Comparison{}, storeError("run", err)
-	}
-	q.Strata = []compare.Stratum{stratum}
-	answer := api.Comparison{AppID: r.AppID, Environment: r.Environment, Baseline: r.Baseline, Candidate: r.Candidate, Verdict: compare.Releases(q)}
-	answer.Verdict.Checks = append(checks, answer.Verdict.Checks...)
-	return answer, nil
+	return stratum, sides, nil
 }
 
 // gated are the metrics of gates, each once; nil, which stands for all, without a gate.

@@ -160,8 +160,10 @@ func clustered(gates []examined) api.Check {
 	if len(names) == 0 {
 		return api.Check{}
 	}
-	return api.Check{Check: CheckClustered, Status: api.CheckWarn,
-		Detail: "several runs of one unit or probe count as independent for " + strings.Join(names, ", ") + ": " + advice}
+	return api.Check{
+		Check: CheckClustered, Status: api.CheckWarn,
+		Detail: "several runs of one unit or probe count as independent for " + strings.Join(names, ", ") + ": " + advice,
+	}
 }
 
 // designEffect is 0 where it cannot be told.
@@ -196,9 +198,11 @@ func spread(gates []examined) api.Check {
 	if len(names) == 0 {
 		return api.Check{}
 	}
-	return api.Check{Check: CheckSpread, Status: api.CheckWarn,
+	return api.Check{
+		Check: CheckSpread, Status: api.CheckWarn,
 		Detail: "the variance differs by more than a factor of two for " + strings.Join(names, ", ") +
-			": a mean then follows a few large values; gate a quantile such as p95, or the metric capped"}
+			": a mean then follows a few large values; gate a quantile such as p95, or the metric capped",
+	}
 }
 
 // unpaired warns where a gate on pairs leaves out much of what was run: a
@@ -219,6 +223,8 @@ func unpaired(gates []examined) api.Check {
 		return api.Check{}
 	}
 	slices.Sort(names)
-	return api.Check{Check: CheckUnpaired, Status: api.CheckWarn,
-		Detail: "more than a fifth of the runs have no partner with the same probe and are left out of " + strings.Join(slices.Compact(names), ", ")}
+	return api.Check{
+		Check: CheckUnpaired, Status: api.CheckWarn,
+		Detail: "more than a fifth of the runs have no partner with the same probe and are left out of " + strings.Join(slices.Compact(names), ", "),
+	}
 }
