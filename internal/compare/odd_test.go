@@ -225,3 +225,17 @@ func TestRelativeMarginOfStrata(t *testing.T) {
 		}
 	}
 }
+
+// TestAnOpenLimitExcludesNothing: beside a sequential test too, an ordinary
+// interval whose limit is only the largest value seen is not said to exclude the margin.
+func TestAnOpenLimitExcludesNothing(t *testing.T) {
+	slow := series(100, func(i int) float64 { return 2000 + float64(i) })
+	fast := series(100, func(i int) float64 { return 1000 + float64(i) })
+	for baseline, excludes := range map[int]bool{71: false, 72: true} {
+		q := question([]api.Gate{gate(t, "x:p95:better=lower")}, compare.Stratum{Candidate: values(t, slow...), Baseline: values(t, fast[:baseline]...)})
+		q.Tests = []compare.Tested{{Tested: true, Reachable: true, Difference: &api.Difference{Estimate: 1000, Lo: -1, Hi: 2000}}}
+		if g := compare.Releases(q).Gates[0]; g.Reason.Params["one_look_excludes"] == true != excludes {
+			t.Errorf("%d baseline runs: %s", baseline, g.Reason.Text)
+		}
+	}
+}

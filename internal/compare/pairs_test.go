@@ -133,17 +133,18 @@ func TestRepeatsAreAveraged(t *testing.T) {
 	for range 5 {
 		r.add(t, "", compare.CandidateSide, map[string]api.Metric{"success": api.Bool(true)})
 	}
+	r.add(t, "", compare.BaselineSide, map[string]api.Metric{"success": api.Bool(true)}) // two runs without a probe are no pair
 	r.add(t, "alone", compare.BaselineSide, map[string]api.Metric{"success": api.Bool(true)})
 	v := compare.Releases(question([]api.Gate{gate(t, "success:pair=probe")}, r.stratum()))
 	g := v.Gates[0]
 	if d := g.Difference; d.Method != compare.MethodBootstrapPaired || !near(d.Estimate, 0.25) || !(d.Lo > 0 && d.Lo < 0.25 && d.Hi > 0.25) {
 		t.Errorf("%+v", d)
 	}
-	if p := g.Pairs; p.N != 40 || p.PairTable != nil || p.UnpairedCandidate != 5 || p.UnpairedBaseline != 1 {
+	if p := g.Pairs; p.N != 40 || p.PairTable != nil || p.UnpairedCandidate != 5 || p.UnpairedBaseline != 2 {
 		t.Errorf("%+v", p)
 	}
 	candidate, baseline := r.pairs.Partners()
-	if candidate != (stats.Proportion{X: 220, N: 225}) || baseline != (stats.Proportion{X: 40, N: 41}) {
+	if candidate != (stats.Proportion{X: 220, N: 225}) || baseline != (stats.Proportion{X: 40, N: 42}) {
 		t.Errorf("%v %v", candidate, baseline)
 	}
 }
