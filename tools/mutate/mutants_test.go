@@ -1,74 +1,80 @@
 package main
 
 import (
-	"go/parser"
-	"go/token"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
+	"time"
 )
 
 const source = `package p
 
+import "fmt"
+
 const n = 7
 
-func f(a, b int, s string) (int, bool) {
+func f(a, b int64, s string) (int64, bool) {
 	if a < b && !(a == 0) {
 		a++
 		return min(a, b), true
 	}
-	for i := range 3 {
+	for i := range int64(3) {
 		if i > 1 {
 			continue
 		}
 		b -= 2 * i
 	}
 	s += "x" + s
-	print(s)
+	fmt.Println(s, n*2, 1.5)
 	return -b, false
+}
+
+// Down counts to 0.
+func Down(n int) int {
+	unused := n > 5
+	for n > 0 {
+		n -= 1
+	}
+	_ = unused
+	return n
 }
 `
 
-func TestMutants(t *testing.T) {
-	mutants, err := mutantsIn("p/p.go", []byte(source))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for _, m := range mutants {
-		got = append(got, m.change)
-		changed := source[:m.start] + m.replacement + source[m.end:]
-		if changed == source {
-			t.Errorf("%s changes nothing", m)
-		}
-		if _, err := parser.ParseFile(token.NewFileSet(), "p.go", changed, 0); err != nil {
-			t.Errorf("%s: %v", m, err)
-		}
-	}
-	want := []string{
-		"7 becomes 8",
-		"< becomes <=", "< becomes >=", "&& becomes ||", "! is left out", "== becomes !=", "0 becomes 1",
-		"left out: a++", "++ becomes --",
+func changes() []string {
+	return []string{
+		"&& becomes ||", "< becomes <=", "< becomes >=", "! is left out", "== becomes !=", "0 becomes 1",
+		"left out: a++", "turned into: a--",
 		"left out: return min(a, b), true", "min becomes max", "true becomes false",
-		"3 becomes 4", "> becomes >=", "> becomes <=", "1 becomes 0", "left out: continue",
-		"left out: b -= 2 * i", "-= becomes +=", "2 becomes 3", "* becomes /",
-		`left out: s += "x" + s`, "left out: print(s)",
+		"> becomes >=", "> becomes <=", "1 becomes 0", "left out: continue",
+		"left out: b -= 2 * i", "turned into: b += 2 * i", "* becomes /", "2 becomes 3",
+		`left out: s += "x" + s`, "left out: fmt.Println(s, n*2, 1.5)", "1.5 becomes 2.5",
 		"- is left out", "false becomes true",
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("got  %q\nwant %q", got, want)
+		"> becomes >=", "> becomes <=", "5 becomes 6",
+		"> becomes >=", "> becomes <=", "0 becomes 1", "left out: n -= 1", "turned into: n += 1", "1 becomes 0",
+		"left out: _ = unused",
 	}
 }
 
-// TestOutcomes tries one mutant of each kind in a module of its own.
-func TestOutcomes(t *testing.T) {
+// TestMutants builds all mutants of a package into it, and tries some of each outcome.
+func TestMutants(t *testing.T) {
 	root := t.TempDir()
 	for name, text := range map[string]string{
-		"go.mod":      "module m\n\ngo 1.26\n",
-		"p/p.go":      "package p\n\n// Down counts to 0.\nfunc Down(n int) int {\n\tunused := n > 0\n\tfor n > 0 {\n\t\tn -= 1\n\t}\n\t_ = unused\n\treturn n\n}\n",
-		"p/p_test.go": "package p\n\nimport \"testing\"\n\nfunc TestDown(t *testing.T) {\n\tif Down(3) != 0 {\n\t\tt.Fatal()\n\t}\n}\n\nfunc TestGolden(t *testing.T) { t.Fatal(\"does not count\") }\n",
+		"go.mod": "module m\n\ngo 1.26\n",
+		"p/p.go": source,
+		"p/p_test.go": `package p
+
+import "testing"
+
+func TestDown(t *testing.T) {
+	if Down(3) != 0 {
+		t.Fatal()
+	}
+}
+
+func TestGolden(t *testing.T) { t.Fatal("does not count") }
+`,
 	} {
 		path := filepath.Join(root, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -83,32 +89,79 @@ func TestOutcomes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(b.root)
-	if err := b.calibrate(); err != nil {
-		t.Fatal(err)
-	}
-	b.limit /= 5
-	mutants, err := mutantsOf(root, "p")
+	mutants, err := b.build()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for change, want := range map[string]outcome{
-		"5 > becomes >=":         survived, // of the name that nobody reads
-		"6 > becomes >=":         killed,
-		"7 left out: n -= 1":     endless,
-		"9 left out: _ = unused": invalid,
+	var got []string
+	for i, m := range mutants {
+		if got = append(got, m.change); m.id != i+1 {
+			t.Errorf("mutant %d has the number %d", i+1, m.id)
+		}
+	}
+	if !slices.Equal(got, changes()) {
+		t.Errorf("got  %q\nwant %q", got, changes())
+	}
+	b.limit = 3 * time.Second
+	for place, want := range map[string]outcome{
+		"25 5 becomes 6":          survived, // nobody reads the result
+		"26 > becomes >=":         killed,
+		"27 left out: n -= 1":     endless,
+		"29 left out: _ = unused": survived,
+		"8 < becomes <=":          survived, // nothing tests f
 	} {
-		line, text, _ := strings.Cut(change, " ")
-		at := slices.IndexFunc(mutants, func(m mutant) bool { return line == string(rune('0'+m.line)) && m.change == text })
+		at := slices.IndexFunc(mutants, func(m mutant) bool { return place == fmt.Sprintf("%d %s", m.line, m.change) })
 		if at < 0 {
-			t.Errorf("%s is not among %v", change, mutants)
+			t.Errorf("%s is not among the mutants", place)
 			continue
 		}
 		if got := b.try(mutants[at]); got != want {
-			t.Errorf("%s: outcome %d, want %d", change, got, want)
+			t.Errorf("%s: outcome %d, want %d", mutants[at], got, want)
 		}
 	}
-	after, err := os.ReadFile(filepath.Join(root, "p", "p.go"))
-	if err != nil || !strings.Contains(string(after), "n -= 1") {
+	if after, err := os.ReadFile(filepath.Join(root, "p", "p.go")); err != nil || string(after) != source {
 		t.Error("the module itself was changed")
+	}
+}
+
+// TestLinesThatDoNotCompile: a rewritten line that does not compile stays as it was.
+func TestLinesThatDoNotCompile(t *testing.T) {
+	root := t.TempDir()
+	text := `package p
+
+func F(n int) int {
+	switch {
+	case n > 3:
+		fallthrough
+	default:
+		if n > 0 {
+			return 1
+		} else {
+			return 2
+		}
+	}
+}
+`
+	for name, text := range map[string]string{"go.mod": "module m\n\ngo 1.26\n", "p.go": text, "p_test.go": "package p\n"} {
+		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := newBench(root, "^$", []string{"."})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(b.root)
+	mutants, err := b.build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(mutants, func(m mutant) bool { return m.change == "> becomes >=" }) {
+		t.Errorf("%v", mutants)
+	}
+	for _, m := range mutants {
+		if m.change == "left out: fallthrough" {
+			t.Errorf("%s cannot compile", m)
+		}
 	}
 }
