@@ -1,0 +1,109 @@
+package rollout_test
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"testing"
+
+	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/internal/rollout"
+)
+
+// TestInformation is n_c·n_b/(n_c+n_b), and none without one of the releases.
+func TestInformation(t *testing.T) {
+	for _, c := range []struct {
+		candidate, baseline int64
+		want                float64
+	}{{0, 0, 1}, {5, 0, 1}, {0, 5, 1}, {1, 1, 1.5}, {1, 3, 1.75}, {3, 1, 1.75}, {30, 570, 29.5}} {
+		if got := (rollout.Totals{Candidate: c.candidate, Baseline: c.baseline, Earlier: 1}).Information(); got != c.want {
+			t.Errorf("%d and %d: %v, want %v", c.candidate, c.baseline, got, c.want)
+		}
+	}
+}
+
+// TestBlockCounts: a run counts on its side, its metrics as zeros, ones or neither, and its index in the digest.
+func TestBlockCounts(t *testing.T) {
+	p, errs := rollout.NewPolicy(api.CreateRollout{}, []string{"success"})
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	b := rollout.FirstBlock(p, 3, 100)
+	if b.LastIndex != 99 || b.FirstIndex != 100 || b.Since != 100 || b.StepFrom != 100 || b.Number != 1 || b.Planned != 66 {
+		t.Errorf("%+v", b)
+	}
+	for _, comparable := range []struct {
+		candidate, baseline int64
+		want                bool
+	}{{0, 0, false}, {1, 0, false}, {0, 1, false}, {1, 1, true}} {
+		if got := (rollout.Block{Candidate: comparable.candidate, Baseline: comparable.baseline}).Comparable(); got != comparable.want {
+			t.Errorf("%+v", comparable)
+		}
+	}
+	var digest []byte
+	chain := func(index int64, side rollout.Side) {
+		sum := sha256.Sum256(append(binary.BigEndian.AppendUint64(digest, uint64(index)), byte(side)))
+		digest = sum[:]
+	}
+	success := func(v float64) map[string]api.Metric { return map[string]api.Metric{"success": api.Number(v)} }
+	b.AddRun(rollout.Candidate, 100, success(1))
+	b.AddRun(rollout.Baseline, 101, success(0))
+	b.AddRun(rollout.Baseline, 103, success(0.5))
+	b.AddOutcome(rollout.Candidate, 104, rollout.Counted{Index: 99, Epoch: 3}, success(1)) // before the rollout
+	b.AddOutcome(rollout.Candidate, 105, rollout.Counted{Index: 100, Epoch: 3}, success(0))
+	chain(100, 'c')
+	chain(101, 'b')
+	chain(103, 'b')
+	chain(105, 'c')
+	if b.Candidate != 1 || b.Baseline != 2 || b.LastIndex != 105 || b.RunsDigest != hex.EncodeToString(digest) {
+		t.Errorf("%+v", b)
+	}
+	want := rollout.BlockMetric{Candidate: rollout.Counts{N: 2, Zeros: 1, Ones: 1}, Baseline: rollout.Counts{N: 2, Zeros: 1}, Fresh: 2}
+	if b.Metrics["success"] != want {
+		t.Errorf("%+v, want %+v", b.Metrics["success"], want)
+	}
+	next := b.Next(true, 3, 106)
+	if next.FirstIndex != 106 || next.LastIndex != 105 || next.StepFrom != 100 || next.Since != 100 || next.Planned != 66 || next.RunsDigest != "" {
+		t.Errorf("%+v", next)
+	}
+}
+
+// TestBlocksWithinAndBeyondThePlan: up to the plan's information any 5 and 5 runs close a block; from there on 1 % more is needed.
+func TestBlocksWithinAndBeyondThePlan(t *testing.T) {
+	for _, c := range []struct {
+		candidate, baseline int64
+		earlier             float64
+		want                bool
+	}{{5, 5, 65.9, true}, {5, 5, 66, true}, {5, 5, 250, true}, {5, 5, 250.1, false}, {4, 500, 1, false}, {500, 4, 1, false}} {
+		b := rollout.Block{Candidate: c.candidate, Baseline: c.baseline, Planned: 66, Before: rollout.Totals{Earlier: c.earlier}}
+		if b.Full() != c.want {
+			t.Errorf("%+v is full: %t", c, b.Full())
+		}
+	}
+}
+
+// TestLateStrata: what became known of two epochs is two looks, the older first.
+func TestLateStrata(t *testing.T) {
+	p := newPlay(t, api.CreateRollout{Mode: api.ModeCanary, MinRuns: minRuns(5)})
+	counts := func(candidate, baseline int64) map[string]rollout.BlockMetric {
+		return map[string]rollout.BlockMetric{"success": {
+			Candidate: rollout.Counts{N: candidate, Ones: candidate}, Baseline: rollout.Counts{N: baseline, Ones: baseline - 1, Zeros: 1}, Fresh: candidate,
+		}}
+	}
+	b := rollout.Block{Number: 1, Epoch: 2, Metrics: counts(5, 50), Late: map[int64]map[string]rollout.BlockMetric{3: counts(6, 60), 1: counts(7, 70), 4: {}}}
+	p.closed = []rollout.Block{b}
+	d := p.tick()
+	if len(d.Looks) != 3 || d.Looks[0].Stratum != 1 || d.Looks[1].Stratum != 2 || d.Looks[2].Stratum != 3 || d.Looks[2].Candidate.Runs != 6 || d.Looks[2].Strata != 3 {
+		t.Errorf("%+v", d.Looks)
+	}
+	if d.FreshRuns != 18 {
+		t.Errorf("%d fresh runs", d.FreshRuns)
+	}
+	old := b
+	p = newPlay(t, api.CreateRollout{Mode: api.ModeCanary, MinRuns: minRuns(5)})
+	p.r.StepFrom, old.FirstIndex = 10, 9
+	p.closed = []rollout.Block{old}
+	if d := p.tick(); d.FreshRuns != 0 {
+		t.Errorf("%d runs from before the step are fresh", d.FreshRuns)
+	}
+}

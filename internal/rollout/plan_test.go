@@ -1,0 +1,108 @@
+package rollout_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/internal/rollout"
+)
+
+func policy(t *testing.T, r api.CreateRollout) api.Policy {
+	t.Helper()
+	p, errs := rollout.NewPolicy(r, []string{"success"})
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	return p
+}
+
+// TestPlanOfEachStep: the runs, their baseline beside them, rounded, and the time it takes.
+func TestPlanOfEachStep(t *testing.T) {
+	plan := rollout.PlanOf(policy(t, api.CreateRollout{Steps: []int{3, 30, 100}, MinRuns: minRuns(10)}), rollout.Traffic{RunsPerHour: 1})
+	seconds := []int64{10 * 3600 * 100 / 3, 10 * 3600 * 100 / 30}
+	baseline := []int64{323, 23}
+	for i := range 2 {
+		s := plan.Step[i]
+		if s.MinRuns != 10 || s.BaselineRuns != baseline[i] || s.ExpectedSeconds == nil || *s.ExpectedSeconds != seconds[i] {
+			t.Errorf("%+v", s)
+		}
+	}
+	if s := plan.Step[2]; s.MinRuns != 0 || s.BaselineRuns != 0 || s.ExpectedSeconds != nil || s.Weight != 100 || plan.Runs != 20 {
+		t.Errorf("%+v", plan)
+	}
+	if !strings.HasPrefix(plan.Text, "The ramp needs at least 20 candidate runs: 10 at 3%, 10 at 30%. ") {
+		t.Error(plan.Text)
+	}
+}
+
+// TestPlanSaysWhatTheTestWillDo: the least number of failures that it names rolls back, one less does not.
+func TestPlanSaysWhatTheTestWillDo(t *testing.T) {
+	for _, c := range []struct {
+		gates []string
+		seen  rollout.Traffic
+		says  string
+		least int // failures of 30 beside 57 of 570; 0 if none
+	}{
+		{[]string{"success"}, rollout.Traffic{}, "If the baseline fails 10.0 % of its runs (for example), 9 or more failures in the first 30 candidate runs", 9},
+		{[]string{"success"}, rollout.Traffic{Runs: 1, FailureRate: 0.1}, "fails 10.0 % of its runs (as seen so far), 9 or more", 9},
+		{[]string{"error"}, rollout.Traffic{Runs: 570, FailureRate: 0.1}, "9 or more", 9},
+		{[]string{"error:on=hold", "success"}, rollout.Traffic{}, "9 or more", 9},
+		{[]string{"success:margin=10%"}, rollout.Traffic{}, "13 or more", 13},
+		{[]string{"error:margin=50%"}, rollout.Traffic{}, "11 or more", 11},
+		{[]string{"success"}, rollout.Traffic{Runs: 9, FailureRate: 1}, "If the baseline fails 100.0 % of its runs (as seen so far), no count of failures in the first 30 candidate runs would be a regression of success yet", 0},
+	} {
+		request := api.CreateRollout{Mode: api.ModeCanary, Gates: gates(t, c.gates...)}
+		plan := rollout.PlanOf(policy(t, request), c.seen)
+		if !strings.Contains(plan.Text, c.says) {
+			t.Errorf("%v: %s", c.gates, plan.Text)
+		}
+		for _, failing := range []int{c.least - 1, c.least} {
+			if c.least == 0 {
+				continue
+			}
+			p := newPlay(t, request)
+			one := func(side rollout.Side, failed bool) {
+				p.record(side, map[string]api.Metric{"success": api.Bool(!failed), "error": api.Bool(failed)})
+			}
+			for i := range 570 {
+				one(rollout.Baseline, i%10 == 0)
+			}
+			for i := range 30 {
+				one(rollout.Candidate, i < failing)
+			}
+			// As the plan assumes: all of it in one look.
+			b := p.block
+			b.Metrics = merged(p.closed, b)
+			b.Number = 1
+			p.closed = []rollout.Block{b}
+			if d := p.tick(); (d.Decision == api.Rollback) != (failing >= c.least) {
+				t.Errorf("%v: %s at %d failures", c.gates, d.Decision, failing)
+			}
+		}
+	}
+	each := rollout.PlanOf(policy(t, api.CreateRollout{Guarantee: api.GuaranteeLook}), rollout.Traffic{})
+	if !strings.Contains(each.Text, "Each tick reads the ordinary interval again") {
+		t.Error(each.Text)
+	}
+	held := rollout.PlanOf(policy(t, api.CreateRollout{Gates: gates(t, "success:on=hold")}), rollout.Traffic{})
+	if strings.Contains(held.Text, "roll") {
+		t.Error(held.Text)
+	}
+}
+
+// merged adds up the success and error counts of blocks.
+func merged(blocks []rollout.Block, last rollout.Block) map[string]rollout.BlockMetric {
+	sum := map[string]rollout.BlockMetric{}
+	add := func(a, b rollout.Counts) rollout.Counts {
+		return rollout.Counts{N: a.N + b.N, Zeros: a.Zeros + b.Zeros, Ones: a.Ones + b.Ones}
+	}
+	for _, b := range append(slices.Clone(blocks), last) {
+		for name, m := range b.Metrics {
+			s := sum[name]
+			sum[name] = rollout.BlockMetric{Candidate: add(s.Candidate, m.Candidate), Baseline: add(s.Baseline, m.Baseline), Fresh: s.Fresh + m.Fresh}
+		}
+	}
+	return sum
+}
