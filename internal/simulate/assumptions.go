@@ -13,10 +13,10 @@ import (
 // Assumptions describe a scenario in few words: a ramp, and gates of one kind
 // of which only the first may be harmed.
 type Assumptions struct {
-	// Rates are the failure rates of baseline and candidate. They are unused for a Metric.
+	// Rates are the failure rates of baseline and candidate, for a gate on a rate.
 	Rates [2]float64
-	// Metric, if it names one, is a numeric gate: lognormal, with Sigma, and the
-	// candidate's values Effect times the baseline's.
+	// Metric is the gate; the zero value is the rate of success. That of a number
+	// is lognormal, with Sigma, and the candidate's values Effect times the baseline's.
 	Metric        api.Gate
 	Sigma, Effect float64
 	// Drift is the baseline's failure rate at each step, or the factor of a
@@ -105,8 +105,13 @@ func (a Assumptions) gate(i int) (api.Gate, error) {
 	return g, nil
 }
 
+// numeric reports whether the gate is of a number, not a rate.
+func (a Assumptions) numeric() bool {
+	return a.Metric.Metric != "" && a.Metric.Statistic != api.StatisticRate
+}
+
 func (a Assumptions) truth(i int) Truth {
-	if a.Metric.Metric != "" {
+	if a.numeric() {
 		t := Truth{Shape: Lognormal, Sigma: a.Sigma}
 		factors := a.Drift
 		if len(factors) == 0 {
@@ -150,8 +155,8 @@ func (a Assumptions) Options() string {
 	}
 	exact := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 	count := func(n int64) string { return strconv.FormatInt(n, 10) }
-	numeric := a.Metric.Metric != ""
-	if numeric {
+	numeric := a.numeric()
+	if a.Metric.Metric != "" {
 		add(true, "metric", a.Metric.String())
 	}
 	add(!numeric && a.Rates != d.Rates, "rates", exact(a.Rates[0])+","+exact(a.Rates[1]))
@@ -175,7 +180,7 @@ func (a Assumptions) Options() string {
 
 // Truth says in words what is assumed to be true.
 func (a Assumptions) Truth() string {
-	if a.Metric.Metric != "" {
+	if a.numeric() {
 		text := a.Metric.Metric + ", lognormal with sigma " + number(a.Sigma)
 		if a.Effect != 1 {
 			text += ", the candidate's values times " + number(a.Effect)

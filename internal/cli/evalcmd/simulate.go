@@ -18,7 +18,7 @@ import (
 // Simulate plays a policy against synthetic truth.
 type Simulate struct {
 	Rates         []float64 `placeholder:"B,C" help:"True failure rates of baseline and candidate (default 0.1,0.1)."`
-	Metric        string    `placeholder:"GATE" help:"A numeric metric instead of a rate, such as latency_ms or latency_ms:mean; lognormal."`
+	Metric        string    `placeholder:"GATE" help:"What is gated (default success): a rate, or a lognormal number such as latency_ms or latency_ms:mean; with :pair=probe, on pairs."`
 	Sigma         *float64  `placeholder:"S" help:"Standard deviation of the metric's logarithm (default 0.6)."`
 	Effect        *float64  `placeholder:"F" help:"The candidate's values are this many times the baseline's (default 1)."`
 	PerStep       int64     `default:"30" placeholder:"N" help:"Candidate runs that each step needs (default ${default})."`
@@ -105,12 +105,18 @@ func fewCollections() func() {
 // assumptions reads the options.
 func (c Simulate) assumptions() (simulate.Assumptions, error) {
 	a := simulate.Defaults()
-	numeric := c.Metric != ""
+	if c.Metric != "" {
+		var err error
+		if a.Metric, err = api.ParseGate(c.Metric); err != nil {
+			return a, cli.Usagef("--metric: %w", err)
+		}
+	}
+	numeric := c.Metric != "" && a.Metric.Statistic != api.StatisticRate
 	switch {
 	case numeric && len(c.Rates) > 0:
-		return a, cli.Usagef("--rates and --metric exclude one another: a rate has failure rates, a metric --sigma and --effect")
+		return a, cli.Usagef("--rates and --metric %s exclude one another: a rate has failure rates, a number --sigma and --effect", c.Metric)
 	case !numeric && (c.Sigma != nil || c.Effect != nil):
-		return a, cli.Usagef("--sigma and --effect need a --metric, such as latency_ms")
+		return a, cli.Usagef("--sigma and --effect need a --metric that is a number, such as latency_ms")
 	case len(c.Rates) != 0 && len(c.Rates) != 2:
 		return a, cli.Usagef("--rates: want two failure rates, of the baseline and of the candidate, such as 0.1,0.2")
 	case c.Gates < 1:
@@ -121,16 +127,6 @@ func (c Simulate) assumptions() (simulate.Assumptions, error) {
 		return a, cli.Usagef("--first-look %d comes after the %d runs of a step (--per-step)", c.FirstLook, c.PerStep)
 	case c.Tick < 1 || c.History < 0 || c.Beyond < 0 || c.FirstLook < 0:
 		return a, cli.Usagef("--tick is at least 1; --history, --beyond and --first-look are not negative")
-	}
-	if numeric {
-		gate, err := api.ParseGate(c.Metric)
-		if err != nil {
-			return a, cli.Usagef("--metric: %w", err)
-		}
-		if gate.Statistic == api.StatisticRate {
-			return a, cli.Usagef("--metric %s is a rate: use --rates", c.Metric)
-		}
-		a.Metric = gate
 	}
 	margin, err := api.ParseMargin(c.Margin)
 	if err != nil {

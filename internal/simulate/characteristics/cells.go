@@ -48,13 +48,6 @@ const (
 	Promoted   Subject = "promoted"
 )
 
-// Measurable reports whether this version of the engine knows the cell's
-// evidence. Cells that it does not know are not in the report.
-func (c Cell) Measurable() bool {
-	_, err := c.Assumed.Scenario()
-	return err == nil
-}
-
 // The limits on false rollbacks: the budget is 5 %, and half a point is left
 // to the interval of a simulation.
 const (
@@ -92,8 +85,15 @@ func margin(points float64) change {
 	return func(a *simulate.Assumptions) { a.Margin = api.Margin{Value: points} }
 }
 
+// pairs gates the pairs of runs of one probe.
+func pairs(metric string, s api.Statistic, better api.Better) change {
+	return func(a *simulate.Assumptions) {
+		a.Metric = api.Gate{Metric: metric, Statistic: s, Better: better, Pair: api.PairProbe, On: api.OnRollback}
+	}
+}
+
 func nonInferior(points float64) change {
-	return func(a *simulate.Assumptions) { a.PromoteOn, a.PromoteMargin = "non_inferior", points }
+	return func(a *simulate.Assumptions) { a.PromoteOn, a.PromoteMargin = api.PromoteNonInferior, points }
 }
 
 // latency is a lognormal latency with a standard deviation of its logarithm.
@@ -163,7 +163,10 @@ func noChange() []Cell {
 			}
 		}
 	}
-	return list
+	return append(list,
+		harmless(pairs("success", api.StatisticRate, api.BetterHigher)),
+		harmless(pairs("latency_ms", api.StatisticMean, api.BetterLower)),
+	)
 }
 
 func drifting() []Cell {
@@ -222,6 +225,7 @@ func harmToRates() []Cell {
 		cell(Limit{}, rates(0.50, 0.60), perStep(100)),
 		cell(Limit{}, rates(0.10, 0.20), gates(3)),
 		cell(Limit{}, rates(0.10, 0.20), gates(10)),
+		cell(Limit{}, rates(0.10, 0.20), pairs("success", api.StatisticRate, api.BetterHigher)),
 		cell(Limit{}, rates(0.10, 0.20), history(1000), blocks(1)),
 	}
 }

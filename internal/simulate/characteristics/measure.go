@@ -72,17 +72,15 @@ type Options struct {
 	Progress func(share float64, cell string) bool
 }
 
-// Measure plays every cell of the groups that the engine knows. Groups of which
-// it knows none are left out. It fails as simulate.Scenario.Play does.
+// Measure plays every cell of the groups. It fails where a cell is no scenario,
+// and as simulate.Scenario.Play does.
 func Measure(groups []Group, o Options) ([]Measured, error) {
 	var out []Measured
 	total, done := 0, 0
 	for _, g := range groups {
 		m := Measured{Group: g}
 		for _, c := range g.Cells {
-			if c.Measurable() {
-				m.Lines = append(m.Lines, Line{Cell: c})
-			}
+			m.Lines = append(m.Lines, Line{Cell: c})
 		}
 		if total += len(m.Lines); len(m.Lines) > 0 {
 			out = append(out, m)
