@@ -150,7 +150,11 @@ func newPlay(s Scenario, seed stats.Seed, number uint64) (play, error) {
 	for _, l := range []*last{&p.run, &p.partner} {
 		l.draws, l.values = make([]float64, len(s.Truth)), make(map[string]api.Metric, len(s.Truth))
 	}
-	p.rollout, err = rollout.New("simulated-"+strconv.FormatUint(number, 10), s.Policy, p.history)
+	policy := s.Policy
+	if policy.SRM == api.SRMWarn {
+		policy.SRM = api.SRMOff // what only warns decides nothing
+	}
+	p.rollout, err = rollout.New("simulated-"+strconv.FormatUint(number, 10), policy, p.history)
 	return p, err
 }
 

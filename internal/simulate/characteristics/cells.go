@@ -25,6 +25,8 @@ type Group struct {
 type Cell struct {
 	Assumed simulate.Assumptions
 	Limit   Limit
+	// Part divides the number of rollouts, of a cell that takes long; 0 is 1.
+	Part int
 }
 
 // Limit is what must hold of a cell; members that are 0 ask for nothing.
@@ -63,7 +65,13 @@ func cell(l Limit, changes ...change) Cell {
 	for _, c := range changes {
 		c(&a)
 	}
-	return Cell{a, l}
+	return Cell{Assumed: a, Limit: l}
+}
+
+// long plays a part of the rollouts only.
+func (c Cell) long(part int) Cell {
+	c.Part = part
+	return c
 }
 
 func harmless(changes ...change) Cell { return cell(Limit{AtMost: falseUpper}, changes...) }
@@ -143,12 +151,19 @@ func noChange() []Cell {
 			list = append(list, harmless(rates(rate, rate), perStep(n)))
 		}
 		for _, block := range []int64{1, 30} {
+			part := 1
+			if n == 300 && block == 1 {
+				part = 4
+			}
 			for _, rate := range []float64{0.01, 0.10} {
-				list = append(list, harmless(rates(rate, rate), perStep(n), blocks(block)))
+				list = append(list, harmless(rates(rate, rate), perStep(n), blocks(block)).long(part))
 			}
 		}
-		for _, k := range []int{3, 10} {
-			list = append(list, harmless(perStep(n), gates(k)))
+		list = append(list, harmless(perStep(n), gates(3)))
+		if n < 300 {
+			list = append(list, harmless(perStep(n), gates(10)))
+		} else {
+			list = append(list, harmless(perStep(n), gates(10)).long(4))
 		}
 	}
 	for _, n := range []int64{30, 100} {
@@ -191,7 +206,7 @@ func finished() []Cell {
 			list = append(list, harmless(rates(rate, rate), history(n), blocks(1)))
 		}
 	}
-	return append(list, harmless(history(1000), blocks(1), latency(api.StatisticMean, api.BetterLower, 0.6, 1)))
+	return append(list, harmless(history(1000), blocks(1), latency(api.StatisticMean, api.BetterLower, 0.6, 1)).long(4))
 }
 
 func held() []Cell {
@@ -199,7 +214,7 @@ func held() []Cell {
 		harmless(rates(0.01, 0.01), beyond(1000)),
 		harmless(beyond(1000)),
 		harmless(beyond(1000), random),
-		harmless(beyond(1000), history(1000), blocks(1)),
+		harmless(beyond(1000), history(1000), blocks(1)).long(2),
 	}
 }
 

@@ -17,17 +17,17 @@ func Markdown(groups []Measured, o Options, command string) string {
 What the rule that rolls releases back really does, measured by playing whole rollouts against synthetic truth. Nothing here is
 modelled: the rollouts run through the packages that decide real ones.
 
-* Engine: %s. Rollouts in each cell: %s, and %s of the rule beside it. Seed: %d.
+* Engine: %s. Rollouts in each cell: %s (fewer where the table says so), and %s of the rule beside it. Seed: %d.
 * Written by %s; the same engine and seed give the same bytes.
 * Unless the options of a line say otherwise: one gate (success), failures of 10 %%, the ramp 5, 25, 50, 100 %% with 30 candidate
   runs a step, a tick after every 5 candidate runs, the baseline's runs beside them in proportion, an error budget of 5 %%.
 * The interval is the 95 %% Wilson interval of the simulation. "At most" is held against its upper end, "at least" against the share itself.
-* Each line can be repeated: %s with the line's options, --rollouts %d and --seed with the number in its last column.
-* The last but one column is what the usual rule does on the same evidence: the ordinary 95 %% interval, read again at each look
+* Each line can be repeated: %s with the line's options, and --rollouts and --seed with the numbers in its last columns.
+* "Usual rule" is what happens on the same kind of evidence under ordinary 95 %% interval, read again at each look
   (%s). It is what a budget for the whole rollout is there to prevent.
 
 %s
-`, api.Engine, grouped(int64(o.Rollouts)), grouped(int64(o.Rivals)), o.Seed, "`"+command+"`", "`prova-eval simulate`", o.Rollouts, "`--guarantee look`", summary(groups))
+`, api.Engine, grouped(int64(o.Rollouts)), grouped(int64(o.Rivals)), o.Seed, "`"+command+"`", "`prova-eval simulate`", "`--guarantee look`", summary(groups))
 	for _, g := range groups {
 		b.WriteString("\n" + g.markdown())
 	}
@@ -84,12 +84,12 @@ func (m Measured) markdown() string {
 	if m.Lines[0].Limit.Of == Promoted {
 		subject = "promoted"
 	}
-	fmt.Fprintf(&b, "| options | %s | interval | must | holds | runs to a rollback: median, p90 | usual rule | seed |\n", subject)
-	b.WriteString("| --- | ---: | --- | --- | --- | --- | ---: | ---: |\n")
+	fmt.Fprintf(&b, "| options | %s | interval | must | holds | runs to a rollback: median, p90 | usual rule | rollouts | seed |\n", subject)
+	b.WriteString("| --- | ---: | --- | --- | --- | --- | ---: | ---: | ---: |\n")
 	for _, l := range m.Lines {
 		s := l.Share()
-		fmt.Fprintf(&b, "| %s | %s | %s … %s | %s | %s | %s | %s | %d |\n", l.name(), percent(s.Rate), percent(s.Lo), percent(s.Hi),
-			l.Limit.text(), holds(l.Limit.Bounded(), l.Holds()), runsText(l.Result.RunsToRollback), l.rival(), l.Seed)
+		fmt.Fprintf(&b, "| %s | %s | %s … %s | %s | %s | %s | %s | %d | %d |\n", l.name(), percent(s.Rate), percent(s.Lo), percent(s.Hi),
+			l.Limit.text(), holds(l.Limit.Bounded(), l.Holds()), runsText(l.Result.RunsToRollback), l.rival(), l.Result.Rollouts, l.Seed)
 	}
 	if m.MeanAtMost != 0 {
 		fmt.Fprintf(&b, "\nMean over these %d cells: %s; must be at most %s: %s.\n", len(m.Lines), percent(m.Mean()), percent(m.MeanAtMost), holds(true, m.Mean() <= m.MeanAtMost))
