@@ -95,8 +95,8 @@ type Arrival struct {
 	Baseline  int64 `json:"baseline"`
 }
 
-// information is the sum over the strata of n_c·n_b/(n_c+n_b), in runs.
-func (t Totals) information(historyRuns int64) float64 {
+// Information is the sum over the strata of n_c·n_b/(n_c+n_b), in runs.
+func (t Totals) Information(historyRuns int64) float64 {
 	return t.Earlier + information(t.Candidate, t.Baseline) + information(t.AgainstHistory, historyRuns)
 }
 
@@ -280,8 +280,8 @@ func (b Block) Full() bool {
 	if b.Candidate < b.Rule.Candidate || b.Baseline < b.Rule.Baseline && !alone {
 		return false
 	}
-	before := b.Before.information(b.Rule.HistoryRuns)
-	return before < b.Rule.Planned || b.after().information(b.Rule.HistoryRuns) >= float64(b.Rule.Growth*before)
+	before := b.Before.Information(b.Rule.HistoryRuns)
+	return before < b.Rule.Planned || b.after().Information(b.Rule.HistoryRuns) >= float64(b.Rule.Growth*before)
 }
 
 // Comparable reports whether a block that ends early, because its epoch or

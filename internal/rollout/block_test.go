@@ -14,9 +14,10 @@ import (
 func TestInformation(t *testing.T) {
 	for _, c := range []struct {
 		candidate, baseline int64
+		past                int64
 		want                float64
-	}{{0, 0, 1}, {5, 0, 1}, {0, 5, 1}, {1, 1, 1.5}, {1, 3, 1.75}, {3, 1, 1.75}, {30, 570, 29.5}} {
-		if got := (rollout.Totals{Candidate: c.candidate, Baseline: c.baseline, Earlier: 1}).Information(); got != c.want {
+	}{{0, 0, 0, 1}, {5, 0, 0, 1}, {0, 5, 0, 1}, {1, 1, 0, 1.5}, {1, 3, 0, 1.75}, {3, 1, 0, 1.75}, {30, 570, 0, 29.5}, {30, 570, 10, 37}, {0, 0, 30, 16}} {
+		if got := (rollout.Totals{Candidate: c.candidate, Baseline: c.baseline, Earlier: 1, AgainstHistory: c.past}).Information(30); got != c.want {
 			t.Errorf("%d and %d: %v, want %v", c.candidate, c.baseline, got, c.want)
 		}
 	}
@@ -28,8 +29,8 @@ func TestBlockCounts(t *testing.T) {
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	b := rollout.FirstBlock(p, 3, 100)
-	if b.LastIndex != 99 || b.FirstIndex != 100 || b.Since != 100 || b.StepFrom != 100 || b.Number != 1 || b.Planned != 66 {
+	b := rollout.FirstBlock(p, rollout.History{}, rollout.RuleOf(p, 0), 3, 100)
+	if b.LastIndex != 99 || b.FirstIndex != 100 || b.Since != 100 || b.StepFrom != 100 || b.Number != 1 || b.Rule.Planned != 66 {
 		t.Errorf("%+v", b)
 	}
 	for _, comparable := range []struct {
@@ -45,12 +46,17 @@ func TestBlockCounts(t *testing.T) {
 		sum := sha256.Sum256(append(binary.BigEndian.AppendUint64(digest, uint64(index)), byte(side)))
 		digest = sum[:]
 	}
+	check := func(err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	success := func(v float64) map[string]api.Metric { return map[string]api.Metric{"success": api.Number(v)} }
-	b.AddRun(rollout.Candidate, 100, success(1))
-	b.AddRun(rollout.Baseline, 101, success(0))
-	b.AddRun(rollout.Baseline, 103, success(0.5))
-	b.AddOutcome(rollout.Candidate, 104, rollout.Counted{Index: 99, Epoch: 3}, success(1)) // before the rollout
-	b.AddOutcome(rollout.Candidate, 105, rollout.Counted{Index: 100, Epoch: 3}, success(0))
+	check(b.AddRun(rollout.Candidate, rollout.Run{Index: 100, Metrics: success(1)}))
+	check(b.AddRun(rollout.Baseline, rollout.Run{Index: 101, Metrics: success(0)}))
+	check(b.AddRun(rollout.Baseline, rollout.Run{Index: 103, Metrics: success(0.5)}))
+	check(b.AddOutcome(rollout.Candidate, rollout.Counted{Index: 99, Epoch: 3}, rollout.Run{Index: 104, Metrics: success(1)})) // before the rollout
+	check(b.AddOutcome(rollout.Candidate, rollout.Counted{Index: 100, Epoch: 3}, rollout.Run{Index: 105, Metrics: success(0)}))
 	chain(100, 'c')
 	chain(101, 'b')
 	chain(103, 'b')
@@ -58,12 +64,15 @@ func TestBlockCounts(t *testing.T) {
 	if b.Candidate != 1 || b.Baseline != 2 || b.LastIndex != 105 || b.RunsDigest != hex.EncodeToString(digest) {
 		t.Errorf("%+v", b)
 	}
-	want := rollout.BlockMetric{Candidate: rollout.Counts{N: 2, Zeros: 1, Ones: 1}, Baseline: rollout.Counts{N: 2, Zeros: 1}, Fresh: 2}
-	if b.Metrics["success"] != want {
-		t.Errorf("%+v, want %+v", b.Metrics["success"], want)
+	got := b.Tallies[0]
+	if got.Candidate != (rollout.Counts{N: 2, Zeros: 1, Ones: 1}) || got.Baseline != (rollout.Counts{N: 2, Zeros: 1}) || got.Fresh != 2 {
+		t.Errorf("%+v", got)
+	}
+	if b.Arrivals[0] != (rollout.Arrival{Weight: 5, Candidate: 1, Baseline: 2}) {
+		t.Errorf("%+v", b.Arrivals)
 	}
 	next := b.Next(true, 3, 106)
-	if next.FirstIndex != 106 || next.LastIndex != 105 || next.StepFrom != 100 || next.Since != 100 || next.Planned != 66 || next.RunsDigest != "" {
+	if next.FirstIndex != 106 || next.LastIndex != 105 || next.StepFrom != 100 || next.Since != 100 || next.Rule.Planned != 66 || next.RunsDigest != "" {
 		t.Errorf("%+v", next)
 	}
 }
@@ -75,7 +84,7 @@ func TestBlocksWithinAndBeyondThePlan(t *testing.T) {
 		earlier             float64
 		want                bool
 	}{{5, 5, 65.9, true}, {5, 5, 66, true}, {5, 5, 250, true}, {5, 5, 250.1, false}, {4, 500, 1, false}, {500, 4, 1, false}} {
-		b := rollout.Block{Candidate: c.candidate, Baseline: c.baseline, Planned: 66, Before: rollout.Totals{Earlier: c.earlier}}
+		b := rollout.Block{Candidate: c.candidate, Baseline: c.baseline, Rule: rollout.Rule{Candidate: 5, Baseline: 5, Planned: 66, Growth: 1.01}, Before: rollout.Totals{Earlier: c.earlier}}
 		if b.Full() != c.want {
 			t.Errorf("%+v is full: %t", c, b.Full())
 		}
@@ -85,12 +94,13 @@ func TestBlocksWithinAndBeyondThePlan(t *testing.T) {
 // TestLateStrata: what became known of two epochs is two looks, the older first.
 func TestLateStrata(t *testing.T) {
 	p := newPlay(t, api.CreateRollout{Mode: api.ModeCanary, MinRuns: minRuns(5)})
-	counts := func(candidate, baseline int64) map[string]rollout.BlockMetric {
-		return map[string]rollout.BlockMetric{"success": {
-			Candidate: rollout.Counts{N: candidate, Ones: candidate}, Baseline: rollout.Counts{N: baseline, Ones: baseline - 1, Zeros: 1}, Fresh: candidate,
+	success := gates(t, "success")[0]
+	counts := func(candidate, baseline int64) []rollout.Tally {
+		return []rollout.Tally{{
+			Gate: success, Candidate: rollout.Counts{N: candidate, Ones: candidate}, Baseline: rollout.Counts{N: baseline, Ones: baseline - 1, Zeros: 1}, Fresh: candidate,
 		}}
 	}
-	b := rollout.Block{Number: 1, Epoch: 2, Metrics: counts(5, 50), Late: map[int64]map[string]rollout.BlockMetric{3: counts(6, 60), 1: counts(7, 70), 4: {}}}
+	b := rollout.Block{Number: 1, Epoch: 2, Tallies: counts(5, 50), Late: map[int64][]rollout.Tally{3: counts(6, 60), 1: counts(7, 70), 4: {}}}
 	p.closed = []rollout.Block{b}
 	d := p.tick()
 	if len(d.Looks) != 3 || d.Looks[0].Stratum != 1 || d.Looks[1].Stratum != 2 || d.Looks[2].Stratum != 3 || d.Looks[2].Candidate.Runs != 6 || d.Looks[2].Strata != 3 {

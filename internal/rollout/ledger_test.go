@@ -59,7 +59,7 @@ func TestStrataOfALedger(t *testing.T) {
 // TestDigestChainsEveryLook: anyone can compute it from the looks alone.
 func TestDigestChainsEveryLook(t *testing.T) {
 	p := newPlay(t, api.CreateRollout{Mode: api.ModeCanary, Gates: gates(t, "success", "error:on=hold", "flagged:on=warn")})
-	digest := ""
+	chained := ""
 	for round := range 2 {
 		for i := range 30 {
 			for j := range 19 {
@@ -67,7 +67,7 @@ func TestDigestChainsEveryLook(t *testing.T) {
 			}
 			p.record(rollout.Candidate, map[string]api.Metric{"success": api.Bool(i%10 > 0), "error": api.Bool(i == round), "flagged": api.Bool(i > 5)})
 		}
-		before := p.r.Ledger
+		before := digest(t, p.r)
 		d := p.tick()
 		if len(d.Looks) == 0 {
 			t.Fatal("no look")
@@ -77,21 +77,21 @@ func TestDigestChainsEveryLook(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			sum := sha256.Sum256(append([]byte(digest), data...))
-			digest = hex.EncodeToString(sum[:])
+			sum := sha256.Sum256(append([]byte(chained), data...))
+			chained = hex.EncodeToString(sum[:])
 			if !l.Tested && (l.Boundary != 0 || l.Level != 0 || l.Regressed) || l.Tested && l.Boundary == 0 {
 				t.Errorf("look %d: %+v", l.Number, l)
 			}
 		}
-		if p.r.Ledger.Digest != digest {
-			t.Errorf("digest %s, want %s", p.r.Ledger.Digest, digest)
+		if p.r.Ledger.Digest != chained {
+			t.Errorf("digest %s, want %s", p.r.Ledger.Digest, chained)
 		}
-		if before.StateDigest() == p.r.Ledger.StateDigest() {
+		if before == digest(t, p.r) {
 			t.Error("looks leave the state's digest as it was")
 		}
 	}
 	v := p.r.Ledger.View(p.r.Policy, 0.05)
-	if len(v.Gates) != 2 || v.Gates[0].Gate != "success:rate" || v.Gates[1].Gate != "error:rate" || v.Looks != p.r.Ledger.Block || v.Digest != digest || v.SpentBefore != 0.05 || v.Gates[0].Looks == 0 {
+	if len(v.Gates) != 2 || v.Gates[0].Gate != "success:rate" || v.Gates[1].Gate != "error:rate" || v.Looks != p.r.Ledger.Block || v.Digest != chained || v.SpentBefore != 0.05 || v.Gates[0].Looks == 0 {
 		t.Errorf("%+v", v)
 	}
 }
@@ -102,7 +102,9 @@ func TestBrokenState(t *testing.T) {
 	p.traffic(10, 19, 1, 19)
 	broken := p.r
 	broken.Ledger.Gates = []rollout.Test{broken.Ledger.Gates[0]}
-	broken.Ledger.Gates[0].State = []byte("no state")
+	if err := json.Unmarshal([]byte(`{"gate": "success:rate", "state": "bm8gc3RhdGU="}`), &broken.Ledger.Gates[0]); err != nil {
+		t.Fatal(err)
+	}
 	for name, e := range map[string]rollout.Evidence{"with a block": {Blocks: p.closed}, "without one": {}} {
 		if next, d, err := broken.Tick(e); err == nil || d.Decision != "" || next.Ledger.Block != 0 || !strings.Contains(err.Error(), "success:rate") {
 			t.Errorf("%s: %s, %v", name, d.Decision, err)
@@ -117,11 +119,11 @@ func TestBrokenState(t *testing.T) {
 		t.Errorf("block %d is looked at first: %s", late[0].Number, d.Decision)
 	}
 	impossible := p.closed[0]
-	impossible.Metrics = map[string]rollout.BlockMetric{"success": {Candidate: rollout.Counts{N: 1 << 40, Ones: 1 << 40}, Baseline: rollout.Counts{N: 5, Ones: 5}}}
+	impossible.Tallies = []rollout.Tally{{Gate: p.r.Policy.Gates[0], Candidate: rollout.Counts{N: 1 << 40, Ones: 1 << 40}, Baseline: rollout.Counts{N: 5, Ones: 5}}}
 	if next, _, err := p.r.Tick(rollout.Evidence{Blocks: []rollout.Block{impossible}}); err == nil || next.Ledger.Block != 0 {
 		t.Error("more runs than a test can hold are looked at")
 	}
-	if _, err := rollout.New("rol", api.Policy{Steps: []int{50, 100}, MinRuns: 30, Gates: gates(t, "success"), Guarantee: api.GuaranteeRollout}); err == nil || !strings.Contains(err.Error(), "success:rate") {
+	if _, err := rollout.New("rol", api.Policy{Steps: []int{50, 100}, MinRuns: 30, Gates: gates(t, "success"), Guarantee: api.GuaranteeRollout}, rollout.History{}); err == nil || !strings.Contains(err.Error(), "success:rate") {
 		t.Errorf("without an error budget: %v", err)
 	}
 }

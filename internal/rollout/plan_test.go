@@ -74,7 +74,7 @@ func TestPlanSaysWhatTheTestWillDo(t *testing.T) {
 			}
 			// As the plan assumes: all of it in one look.
 			b := p.block
-			b.Metrics = merged(p.closed, b)
+			b.Tallies = merged(p.closed, b)
 			b.Number = 1
 			p.closed = []rollout.Block{b}
 			if d := p.tick(); (d.Decision == api.Rollback) != (failing >= c.least) {
@@ -92,16 +92,15 @@ func TestPlanSaysWhatTheTestWillDo(t *testing.T) {
 	}
 }
 
-// merged adds up the success and error counts of blocks.
-func merged(blocks []rollout.Block, last rollout.Block) map[string]rollout.BlockMetric {
-	sum := map[string]rollout.BlockMetric{}
+// merged adds up the counts of blocks.
+func merged(blocks []rollout.Block, last rollout.Block) []rollout.Tally {
 	add := func(a, b rollout.Counts) rollout.Counts {
 		return rollout.Counts{N: a.N + b.N, Zeros: a.Zeros + b.Zeros, Ones: a.Ones + b.Ones}
 	}
-	for _, b := range append(slices.Clone(blocks), last) {
-		for name, m := range b.Metrics {
-			s := sum[name]
-			sum[name] = rollout.BlockMetric{Candidate: add(s.Candidate, m.Candidate), Baseline: add(s.Baseline, m.Baseline), Fresh: s.Fresh + m.Fresh}
+	sum := slices.Clone(last.Tallies)
+	for _, b := range blocks {
+		for i, m := range b.Tallies {
+			sum[i].Candidate, sum[i].Baseline, sum[i].Fresh = add(sum[i].Candidate, m.Candidate), add(sum[i].Baseline, m.Baseline), sum[i].Fresh+m.Fresh
 		}
 	}
 	return sum
