@@ -56,7 +56,7 @@ func (s *Summary) Merge(o Summary) {
 	s.zeros += o.zeros
 	s.sum = s.sum.Add(o.sum)
 	s.units = s.units.merge(o.units)
-	s.bins = tableOf(combine(s.bins.cells(), o.bins.cells()))
+	s.bins = tableOf(combine(s.bins, o.bins))
 }
 
 // MergeValues adds the values of all of o's runs, without their units, which

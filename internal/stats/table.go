@@ -77,19 +77,44 @@ func tableOf[V tally[V]](cells []cell[V]) table[V] {
 	return t
 }
 
-// combine returns the union of two ascending lists, adding what has one key.
-func combine[V tally[V]](a, b []cell[V]) []cell[V] {
-	all := make([]cell[V], 0, len(a)+len(b))
-	for len(a) > 0 && len(b) > 0 {
-		switch {
-		case a[0].key < b[0].key:
-			all, a = append(all, a[0]), a[1:]
-		case a[0].key > b[0].key:
-			all, b = append(all, b[0]), b[1:]
+// combine returns the cells of both tables in ascending order of keys, adding
+// what has one key, in a slice of its own.
+func combine[V tally[V]](a, b table[V]) []cell[V] {
+	// Tables that are merged often have mostly the same keys: of a histogram, or of groups.
+	all := make([]cell[V], 0, max(a.size, b.size)+min(a.size, b.size)/8)
+	x, y := cursor[V]{later: a.chunks}, cursor[V]{later: b.chunks}
+	for x.more() && y.more() {
+		switch p, q := &x.now[0], &y.now[0]; {
+		case p.key < q.key:
+			all, x.now = append(all, *p), x.now[1:]
+		case p.key > q.key:
+			all, y.now = append(all, *q), y.now[1:]
 		default:
-			all = append(all, cell[V]{a[0].key, a[0].value.plus(b[0].value)})
-			a, b = a[1:], b[1:]
+			all = append(all, cell[V]{p.key, p.value.plus(q.value)})
+			x.now, y.now = x.now[1:], y.now[1:]
 		}
 	}
-	return append(append(all, a...), b...)
+	for _, rest := range []*cursor[V]{&x, &y} {
+		for rest.more() {
+			all, rest.now = append(all, rest.now...), nil
+		}
+	}
+	return all
+}
+
+// cursor walks through the cells of a table.
+type cursor[V any] struct {
+	now   []cell[V]
+	later [][]cell[V]
+}
+
+// more reports whether there is a cell left, the first of now.
+func (c *cursor[V]) more() bool {
+	for len(c.now) == 0 {
+		if len(c.later) == 0 {
+			return false
+		}
+		c.now, c.later = c.later[0], c.later[1:]
+	}
+	return true
 }

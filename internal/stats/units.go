@@ -70,7 +70,7 @@ func smallest(single []cell[Unit]) []cell[runs] {
 func (u units) merge(o units) units {
 	switch {
 	case !u.grouped && !o.grouped:
-		all := combine(u.cells.cells(), o.cells.cells())
+		all := combine(u.cells, o.cells)
 		if len(all) > unitLimit {
 			return group(all)
 		}
@@ -82,9 +82,9 @@ func (u units) merge(o units) units {
 	if !o.grouped {
 		other = group(o.cells.cells())
 	}
-	sample := combine(u.sample.cells(), other.sample.cells())
+	sample := combine(u.sample, other.sample)
 	return units{
-		cells:   tableOf(combine(u.cells.cells(), other.cells.cells())),
+		cells:   tableOf(combine(u.cells, other.cells)),
 		sample:  tableOf(sample[:min(len(sample), sampleLimit)]),
 		grouped: true,
 	}
