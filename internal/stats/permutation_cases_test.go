@@ -76,6 +76,8 @@ func TestPermutationConstants(t *testing.T) {
 		{"equal", 100.3, 100.3, stats.MeanMargin{}, 30, false, false, false},
 		{"equal, a third", 1.0 / 3, 1.0 / 3, stats.MeanMargin{}, 30, false, false, false},
 		{"equal, many", 1.0 / 3, 1.0 / 3, stats.MeanMargin{}, 700, false, false, false},
+		{"equal, large", 98765432109.123, 98765432109.123, stats.MeanMargin{}, 30, false, false, false},
+		{"equal, large and many", -1e18, -1e18, stats.MeanMargin{}, 700, false, false, false},
 		{"better", 99, 100, stats.MeanMargin{}, 30, false, false, false},
 		{"worse", 100.4, 100.3, stats.MeanMargin{}, 30, false, false, true},
 		{"worse, many", 100.4, 100.3, stats.MeanMargin{}, 700, false, false, true},
