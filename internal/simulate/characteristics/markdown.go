@@ -23,7 +23,7 @@ modelled: the rollouts run through the packages that decide real ones.
   runs a step, a tick after every 5 candidate runs, the baseline's runs beside them in proportion, an error budget of 5 %%.
 * The interval is the 95 %% Wilson interval of the simulation. "At most" is held against its upper end, "at least" against the share itself.
 * Each line can be repeated: %s with the line's options, and --rollouts and --seed with the numbers in its last columns.
-* "Usual rule" is what happens on the same kind of evidence under ordinary 95 %% interval, read again at each look
+* "Usual rule" is what happens on the same kind of evidence under the ordinary 95 %% interval, read again at each look
   (%s). It is what a budget for the whole rollout is there to prevent.
 
 %s
