@@ -107,3 +107,23 @@ func TestOneRunReports(t *testing.T) {
 		}
 	}
 }
+
+// TestNoRunReports: one run that lacks the metric is enough to say that it is missing; none at all are too few.
+func TestNoRunReports(t *testing.T) {
+	full := cohort(t, 40, 2, 0)
+	for _, c := range []struct {
+		candidate, baseline compare.Cohort
+		want                string
+	}{
+		{cohort(t, 1, 0, 1), full, compare.ReasonMetricMissing},
+		{full, cohort(t, 1, 0, 1), compare.ReasonMetricMissing},
+		{compare.Cohort{}, full, compare.ReasonTooFewRuns},
+		{full, compare.Cohort{}, compare.ReasonTooFewRuns},
+	} {
+		q := question([]api.Gate{gate(t, "success")}, compare.Stratum{Candidate: c.candidate, Baseline: c.baseline})
+		q.MinRuns = 0
+		if r := compare.Releases(q).Gates[0].Reason; r.Code != c.want {
+			t.Errorf("%s, want %s: %s", r.Code, c.want, r.Text)
+		}
+	}
+}

@@ -89,6 +89,9 @@ func TestBlocksWithinAndBeyondThePlan(t *testing.T) {
 			t.Errorf("%+v is full: %t", c, b.Full())
 		}
 	}
+	if (rollout.Block{Candidate: 5, Baseline: 5, Planned: 300, Before: rollout.Totals{Earlier: 300}}).Full() {
+		t.Error("the plan is done, and 2.5 of 300 are less than 1 %")
+	}
 }
 
 // TestLateStrata: what became known of two epochs is two looks, the older first.
@@ -115,5 +118,29 @@ func TestLateStrata(t *testing.T) {
 	p.closed = []rollout.Block{old}
 	if d := p.tick(); d.FreshRuns != 0 {
 		t.Errorf("%d runs from before the step are fresh", d.FreshRuns)
+	}
+}
+
+// TestFreshRunsOfOneRun: one run of each release is enough to count.
+func TestFreshRunsOfOneRun(t *testing.T) {
+	for _, c := range []struct{ candidate, baseline, want int64 }{{1, 1, 1}, {2, 1, 2}, {1, 0, 0}, {0, 1, 0}} {
+		p := newPlay(t, api.CreateRollout{Mode: api.ModeCanary, Guarantee: api.GuaranteeLook, Gates: gates(t, "latency_ms")})
+		p.closed = []rollout.Block{{Number: 1, Metrics: map[string]rollout.BlockMetric{"latency_ms": {
+			Candidate: rollout.Counts{N: c.candidate}, Baseline: rollout.Counts{N: c.baseline}, Fresh: c.candidate,
+		}}}}
+		if d := p.tick(); d.FreshRuns != c.want {
+			t.Errorf("%+v: %d fresh runs", c, d.FreshRuns)
+		}
+	}
+}
+
+// TestContinueCountsAnew: a ramp that begins again has no fresh runs, and the old one keeps its own.
+func TestContinueCountsAnew(t *testing.T) {
+	p := newPlay(t, api.CreateRollout{Mode: api.ModeCanary})
+	p.traffic(10, 19, 1, 19)
+	p.tick()
+	next := rollout.Continue("rol_again", p.r)
+	if p.r.FreshRuns() != 10 || next.FreshRuns() != 0 || p.r.Attempt != 1 || next.Attempt != 1 {
+		t.Errorf("%d and %d fresh runs, attempt %d", p.r.FreshRuns(), next.FreshRuns(), next.Attempt)
 	}
 }

@@ -26,6 +26,9 @@ func TestReasonsOfDecisions(t *testing.T) {
 	p.traffic(10, 3, 1, 3)
 	d := p.tick()
 	expect(d, api.Hold, compare.ReasonNoLook, 10, "Holding at 25%: not enough data yet, 10 of 30 fresh runs; success has not been tested: 10 of 30 candidate runs")
+	if d.Verdict.Gates[0].Difference != nil {
+		t.Errorf("an interval before the first look: %+v", d.Verdict.Gates[0].Difference)
+	}
 	if d.Reason.Params["fresh_runs"] != int64(10) || d.Reason.Params["min_runs"] != int64(30) || d.Reason.Params["have"] != int64(10) {
 		t.Errorf("%v", d.Reason.Params)
 	}
@@ -55,10 +58,20 @@ func TestEnoughFreshRunsButNoTest(t *testing.T) {
 	if d.Reason.Code != compare.ReasonCannotRegress || strings.Contains(d.Reason.Text, "fresh runs") {
 		t.Errorf("%+v", d.Reason)
 	}
-	early := newPlay(t, api.CreateRollout{Mode: api.ModeCanary, Steps: []int{50, 100}})
-	early.traffic(10, 1, 10, 10)
-	if d := early.tick(); !strings.Contains(d.Reason.Text, "not enough data yet") {
-		t.Errorf("%+v", d.Reason)
+	for name, c := range map[string]struct {
+		request api.CreateRollout
+		says    bool
+	}{
+		"no look yet":            {api.CreateRollout{}, true},
+		"too few runs":           {api.CreateRollout{Guarantee: api.GuaranteeLook}, true},
+		"nothing could be worse": {api.CreateRollout{FirstLook: minRuns(5)}, false},
+	} {
+		c.request.Mode, c.request.Steps = api.ModeCanary, []int{50, 100}
+		early := newPlay(t, c.request)
+		early.traffic(10, 1, 10, 10)
+		if d := early.tick(); d.Decision != api.Hold || strings.Contains(d.Reason.Text, "not enough data yet") != c.says {
+			t.Errorf("%s: %+v", name, d.Reason)
+		}
 	}
 }
 

@@ -82,6 +82,22 @@ func TestPlanSaysWhatTheTestWillDo(t *testing.T) {
 			}
 		}
 	}
+	for name, c := range map[string]struct {
+		request api.CreateRollout
+		seen    rollout.Traffic
+		says    string
+	}{
+		"all must fail":          {api.CreateRollout{Steps: []int{50, 100}, MinRuns: minRuns(5), ErrorBudget: ptr(0.01)}, rollout.Traffic{Runs: 50}, "5 or more failures in the first 5 candidate runs"},
+		"no baseline beside it":  {api.CreateRollout{Steps: []int{99, 100}, MinRuns: minRuns(1)}, rollout.Traffic{Runs: 50}, "no count of failures in the first 1 "},
+		"one run of each is few": {api.CreateRollout{Steps: []int{50, 100}, MinRuns: minRuns(1)}, rollout.Traffic{Runs: 50}, "no count of failures in the first 1 "},
+	} {
+		if plan := rollout.PlanOf(policy(t, c.request), c.seen); !strings.Contains(plan.Text, c.says) {
+			t.Errorf("%s: %s", name, plan.Text)
+		}
+	}
+	if plan := rollout.PlanOf(policy(t, api.CreateRollout{Steps: []int{40, 100}, MinRuns: minRuns(1)}), rollout.Traffic{}); plan.Step[0].BaselineRuns != 2 {
+		t.Errorf("1.5 runs are rounded to %d", plan.Step[0].BaselineRuns)
+	}
 	each := rollout.PlanOf(policy(t, api.CreateRollout{Guarantee: api.GuaranteeLook}), rollout.Traffic{})
 	if !strings.Contains(each.Text, "Each tick reads the ordinary interval again") {
 		t.Error(each.Text)
@@ -104,4 +120,32 @@ func merged(blocks []rollout.Block, last rollout.Block) []rollout.Tally {
 		}
 	}
 	return sum
+}
+
+// TestPolicyTakesTheLimits: what stands in a message as the limit is allowed, and what is beyond is not.
+func TestPolicyTakesTheLimits(t *testing.T) {
+	many := make([]string, rollout.MostGates)
+	for i := range many {
+		many[i] = "m" + strings.Repeat("x", i) + ":rate:better=lower"
+	}
+	for name, r := range map[string]api.CreateRollout{
+		"two steps":         {Steps: []int{1, 100}},
+		"most runs":         {MinRuns: minRuns(rollout.MostMinRuns)},
+		"one run":           {MinRuns: minRuns(1), FirstLook: minRuns(1)},
+		"confidence from":   {Confidence: ptr(0.5)},
+		"confidence to":     {Confidence: ptr(0.9999)},
+		"error budget from": {ErrorBudget: ptr(1e-6)},
+		"error budget to":   {ErrorBudget: ptr(0.5)},
+		"most gates":        {Gates: gates(t, many...)},
+	} {
+		if _, errs := rollout.NewPolicy(r, []string{"success"}); len(errs) > 0 {
+			t.Errorf("%s: %v", name, errs)
+		}
+	}
+	if _, errs := rollout.NewPolicy(api.CreateRollout{Gates: gates(t, append(many, "success")...)}, nil); len(errs) != 1 || errs[0].Pointer != "/gates" {
+		t.Errorf("one gate too many: %v", errs)
+	}
+	if _, errs := rollout.NewPolicy(api.CreateRollout{MinRuns: minRuns(0), FirstLook: minRuns(1)}, []string{"success"}); len(errs) != 1 || errs[0].Pointer != "/min_runs" {
+		t.Errorf("one mistake is told once: %v", errs)
+	}
 }
