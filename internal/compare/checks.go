@@ -53,7 +53,7 @@ type examined struct {
 // look at is left out.
 func (q Question) checks(gates []examined) []api.Check {
 	list := []api.Check{}
-	for _, c := range []api.Check{q.mix(gates), clustered(gates), spread(gates), unpaired(gates)} {
+	for _, c := range []api.Check{q.mix(gates), q.clustered(gates), spread(gates), unpaired(gates)} {
 		if c.Status != "" {
 			list = append(list, c)
 		}
@@ -137,12 +137,15 @@ func (e examined) name() string { return e.gate.Metric + " " + string(e.gate.Sta
 
 // clustered warns where units repeat under a rate or a quantile, whose
 // intervals take runs for independent; means are resampled by unit.
-func clustered(gates []examined) api.Check {
+func (q Question) clustered(gates []examined) api.Check {
 	var names []string
 	advice := adviceMean
 	for _, e := range gates {
-		c, b := e.cohorts[CandidateSide], e.cohorts[BaselineSide]
-		if e.gate.Pair != "" || e.gate.Statistic == api.StatisticMean || !c.Clustered() && !b.Clustered() {
+		if e.gate.Pair != "" || e.gate.Statistic == api.StatisticMean {
+			continue
+		}
+		repeats, effect := q.repeats(e.gate.Metric)
+		if !repeats {
 			continue
 		}
 		name := e.name()
@@ -150,7 +153,7 @@ func clustered(gates []examined) api.Check {
 			advice = advicePair
 		}
 		if e.gate.Statistic == api.StatisticRate && e.boolean {
-			if effect := max(designEffect(c), designEffect(b)); effect > 0 {
+			if effect > 0 {
 				name += fmt.Sprintf(" (design effect %s: its interval should be about %s times as wide)",
 					strconv.FormatFloat(effect, 'f', 1, 64), strconv.FormatFloat(math.Sqrt(max(effect, 1)), 'f', 1, 64))
 			}
@@ -164,6 +167,19 @@ func clustered(gates []examined) api.Check {
 		Check: CheckClustered, Status: api.CheckWarn,
 		Detail: "several runs of one unit or probe count as independent for " + strings.Join(names, ", ") + ": " + advice,
 	}
+}
+
+// repeats reports whether a unit has several runs in a stratum of a cohort, and
+// the largest design effect that this has; 0 where it cannot be told.
+func (q Question) repeats(metric string) (repeats bool, effect float64) {
+	for _, s := range q.Strata {
+		for _, c := range []Cohort{s.Candidate, s.Baseline} {
+			if m := c.Metrics[metric].Summary; m.Clustered() {
+				repeats, effect = true, max(effect, designEffect(m))
+			}
+		}
+	}
+	return repeats, effect
 }
 
 // designEffect is 0 where it cannot be told.
