@@ -251,3 +251,28 @@ func TestSplitIfLarge(t *testing.T) {
 		}
 	}
 }
+
+// What is left out of the undecided paths is reported, and only what is below the floor.
+func TestTrimmedReportsItsLoss(t *testing.T) {
+	law := joint{first: 3, rows: []chances{
+		{lo: 1, cells: []float64{0.01, 0.02}}, {lo: 5, cells: []float64{0.01, 0.2, 0.01, 0.3, 0.04}}, {},
+	}}
+	rest, lost := law.trimmed(0.05, true)
+	if math.Abs(lost-0.08) > 1e-15 || rest.first != 4 || len(rest.rows) != 1 || rest.rows[0].lo != 6 || len(rest.rows[0].cells) != 3 {
+		t.Errorf("trimmed = %+v, lost %v", rest, lost)
+	}
+	test, err := NewSequentialTest(TestPlan{Budget: 0.05, Information: 1e9, FirstLook: 1 << 40, History: Proportion{X: 1, N: 1000}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if test, _, err = test.Look(Block{Design: Historical, Candidate: Proportion{N: 40}}, Margin{}); err != nil {
+		t.Fatal(err)
+	}
+	left := 0.0
+	for _, r := range test.paths.rows {
+		left += r.tail(0)
+	}
+	if !(test.used > 0 && test.used < 1e-17) || math.Abs(left-1) > 1e-12 {
+		t.Errorf("%v used before the first look, %v left", test.used, left)
+	}
+}

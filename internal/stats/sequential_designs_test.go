@@ -365,6 +365,28 @@ func TestHistoricalStrata(t *testing.T) {
 	}
 }
 
+// Tilts far beyond the limits overflow on one side, which must not hide the other.
+func TestIntervalOfWideLaws(t *testing.T) {
+	for _, blocks := range [][]stats.Block{
+		{pairs(0, 7, 2, 5), pairs(0, 56, 33, 23), past(0, 36, 9)},
+		{block(0, 200, 100, 200, 100), past(0, 5, 0), block(1, 200, 20, 200, 180)},
+		{past(0, 40, 20), block(0, 200, 120, 200, 80), past(1, 1, 1)},
+	} {
+		test, err := stats.NewSequentialTest(finishedPlan(14, 20, 66))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range blocks {
+			if test, _, err = test.Look(b, stats.Margin{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if d, err := test.Interval(0.025); err != nil || !(d.Lo < d.Estimate && d.Estimate < d.Hi) {
+			t.Errorf("%+v: %v, %v", blocks, d, err)
+		}
+	}
+}
+
 // Without failures of the candidate the history's own are still of both outcomes.
 func TestHistoricalOutcomes(t *testing.T) {
 	for _, c := range []struct {

@@ -88,6 +88,14 @@ func TestPairsMargin(t *testing.T) {
 			if err != nil || look.Regressed != (p <= 0.05) {
 				t.Errorf("%v, %d of %d: %+v, %v, p is %v", m, x, d, look, err, p)
 			}
+			least := (look.Boundary + 15) / 16 // of the failures that cross
+			p = 0
+			for i := least; i <= d; i++ {
+				p += binomialChance(d, i, odds/(1+odds))
+			}
+			if look.Reachable {
+				near(t, "level", look.Level, p, 1e-12)
+			}
 			if got, err := after.Interval(0.025); err != nil || m.OddsRatio == 0 && (got.Lo >= 0.05) != look.Regressed {
 				t.Errorf("%v, %d of %d: %v, %v", m, x, d, got, err)
 			}

@@ -126,7 +126,7 @@ func (l tilting) limit(y int64, wanted, limit float64, below func(float64) bool)
 	condition := func(tilt float64) bool { return below(l.tail(y, tilt)) }
 	root, found := l.root(y, Log(wanted/(1-wanted)), limit)
 	if found && l.nodes != nil {
-		return root // the mean over nodes has no last digits to speak of
+		return root
 	}
 	near := float64(rootError * max(1e-3, math.Abs(root)))
 	if !found || !condition(root-near) || condition(root+near) {
@@ -168,6 +168,10 @@ func (l tilting) root(y int64, wanted, limit float64) (tilt float64, found bool)
 			slope = 1.7 * deviation
 		}
 		last, lastGap = x, g
+		if !(slope > 0 && slope <= math.MaxFloat64) { // one side was 0 to the last digit
+			x = float64((lo + hi) / 2)
+			continue
+		}
 		next := x - g/slope
 		if math.Abs(next-x) <= float64(rootError/8*max(1e-3, math.Abs(x))) {
 			return next, next > -limit && next < limit
@@ -195,11 +199,12 @@ func (l tilting) odds(y int64, tilt float64) (float64, float64) {
 			continue
 		}
 		a, b := r.sides(y, up, down)
+		a, b = bounded(a), bounded(b) // a share of 0 times infinity is no number
 		if gap := r.lo - y; gap > 0 {
 			a = bounded(a * Exp(bounded(float64(tilt*float64(gap)))))
 		}
 		if gap := y - 1 - r.hi(); gap > 0 {
-			b = bounded(b * Exp(-float64(tilt*float64(gap))))
+			b = bounded(b * Exp(bounded(-float64(tilt*float64(gap)))))
 		}
 		shares := (*[nodeCount]float64)(l.shares[i*nodeCount:])
 		if a > 0 {
