@@ -2,6 +2,7 @@ package stats_test
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"math"
 	"testing"
@@ -127,6 +128,23 @@ func TestPermutationBytes(t *testing.T) {
 		}
 		if taken == 400 {
 			t.Errorf("state %d: every change is taken", i)
+		}
+	}
+}
+
+// A state that has used more than its budget is refused.
+func TestPermutationOverspent(t *testing.T) {
+	test := newPermutation(t, stats.PermutationPlan{Budget: 0.05, Information: 10})
+	test, _, _ = test.Look(stats.MeanBlock{Candidate: armOf(t, lognormal(1, 20, 0.5), 1), Baseline: armOf(t, lognormal(2, 20, 0.5), 2)})
+	data := []byte(stateOf(test))
+	for _, c := range []struct {
+		budget float64
+		want   bool
+	}{{0.06, true}, {0.046, false}} { // 47 of 1,000 are used
+		binary.BigEndian.PutUint64(data[1:], math.Float64bits(c.budget))
+		var read stats.PermutationTest
+		if err := read.UnmarshalBinary(data); (err == nil) != c.want {
+			t.Errorf("budget %v: %v", c.budget, err)
 		}
 	}
 }
