@@ -74,16 +74,19 @@ func TestMeans(t *testing.T) {
 	b := compare.Stratum{Epoch: 2, Candidate: numbers(t, "score", 5), Baseline: numbers(t, "score", 7)}
 	alone := compare.Stratum{Epoch: 3, Candidate: numbers(t, "score", 100)}
 	apart := compare.Stratum{Epoch: 4, Baseline: numbers(t, "score", -100)}
-	seed := func(part string) stats.Seed { return stats.SeedOf("test", "score:mean", "0", part) }
-	strata := []stats.UnitStratum{
-		{Candidate: units(a.Candidate, "score"), Baseline: units(a.Baseline, "score")},
-		{Candidate: units(b.Candidate, "score"), Baseline: units(b.Baseline, "score")},
+	how := stats.Resampling{Confidence: 0.95, Seed: stats.SeedOf("test", "score:mean", "0"), Resamples: compare.Resamples, MaxUnits: 1024}
+	unitsOf := func(strata ...compare.Stratum) (out []stats.UnitStratum) {
+		for _, s := range strata {
+			out = append(out, stats.UnitStratum{Candidate: units(s.Candidate, "score"), Baseline: units(s.Baseline, "score")})
+		}
+		return out
 	}
 	g := one(t, "score:mean", a, b, alone, apart)
-	difference(t, "two strata", g.Difference, stats.BootstrapMean(strata, 0.95, seed("difference"), compare.Resamples), "bootstrap-percentile", 2)
+	difference(t, "two strata", g.Difference, stats.BootstrapMeans(unitsOf(a, b, alone, apart), how).Difference, "bootstrap-percentile", 2)
 	g = one(t, "score:mean", a)
-	figure(t, "candidate", g.Candidate, 4, 0, 3.75, stats.BootstrapMeanOne(strata[0].Candidate, 0.95, seed("candidate"), compare.Resamples))
-	figure(t, "baseline", g.Baseline, 3, 0, 5.0/3, stats.BootstrapMeanOne(strata[0].Baseline, 0.95, seed("baseline"), compare.Resamples))
+	want := stats.BootstrapMeans(unitsOf(a), how)
+	figure(t, "candidate", g.Candidate, 4, 0, 3.75, want.Candidate)
+	figure(t, "baseline", g.Baseline, 3, 0, 5.0/3, want.Baseline)
 	if g := one(t, "score:mean", alone, apart); g.Difference != nil || g.Candidate.Value == nil || g.Baseline.Value == nil {
 		t.Errorf("no stratum with both: %+v", g)
 	}
@@ -98,7 +101,7 @@ func TestMeans(t *testing.T) {
 // TestQuantiles: order statistics of each cohort; the strata's differences are
 // combined with the weights n_c n_b/(n_c + n_b), their half widths in squares.
 func TestQuantiles(t *testing.T) {
-	values := [][]float64{{1, 2, 4, 8, 16, 32}, {3, 1, 1, 5}, {5, 6, 7}, {7, 9}}
+	values := [][]float64{{1, 2, 4, 8, 16, 32}, {3, 1, 1, 5, 2, 2}, {5, 6, 7, 3, 4, 9, 8}, {7, 9, 3, 5, 7, 1}}
 	cohorts := make([]compare.Cohort, len(values))
 	sides := make([]stats.Interval, len(values))
 	medians := make([]float64, len(values))
@@ -117,7 +120,7 @@ func TestQuantiles(t *testing.T) {
 	figure(t, "baseline", g.Baseline, 4, 0, 2, sides[1])
 	first := stats.MOVER(medians[0], medians[1], sides[0], sides[1])
 	second := stats.MOVER(medians[2], medians[3], sides[2], sides[3])
-	wa, wb := 6*4/10.0, 3*2/5.0
+	wa, wb := 6*6/12.0, 7*6/13.0
 	want := stats.Difference{Estimate: (wa*first.Estimate + wb*second.Estimate) / (wa + wb)}
 	want.Lo = want.Estimate - math.Hypot(wa*(first.Estimate-first.Lo), wb*(second.Estimate-second.Lo))/(wa+wb)
 	want.Hi = want.Estimate + math.Hypot(wa*(first.Hi-first.Estimate), wb*(second.Hi-second.Estimate))/(wa+wb)
@@ -129,7 +132,7 @@ func TestQuantiles(t *testing.T) {
 	if g := one(t, "latency_ms:p50", alone, apart); g.Difference != nil || g.Candidate.Value == nil || g.Baseline.Value == nil {
 		t.Errorf("no stratum with both: %+v", g)
 	}
-	if g := one(t, "latency_ms:p50", apart); g.Difference != nil || g.Candidate.Value != nil || *g.Baseline.Value != 8 {
+	if g := one(t, "latency_ms:p50", apart); g.Difference != nil || g.Candidate.Value != nil || *g.Baseline.Value != 6 {
 		t.Errorf("the baseline alone: %+v", g)
 	}
 	single := compare.Cohort{}
@@ -137,14 +140,14 @@ func TestQuantiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	single.KeepValues("latency_ms", []float64{1000.3})
-	if g := one(t, "latency_ms:p50", compare.Stratum{Candidate: single}); *g.Candidate.Value != 1000.3 || *g.Candidate.Lo != 1000.3 {
-		t.Errorf("one value: %v from %v", *g.Candidate.Value, *g.Candidate.Lo)
+	if g := one(t, "latency_ms:p50", compare.Stratum{Candidate: single}); *g.Candidate.Value != 1000.3 || g.Candidate.Lo != nil || g.Candidate.Hi != nil {
+		t.Errorf("one value has no limits: %+v", g.Candidate)
 	}
 }
 
 // TestRelativeMargins are shares of what the baseline has, whichever its sign.
 func TestRelativeMargins(t *testing.T) {
-	s := compare.Stratum{Candidate: numbers(t, "score", -24, -24), Baseline: numbers(t, "score", -20, -20)}
+	s := compare.Stratum{Candidate: numbers(t, "score", -24, -24, -24, -24, -24), Baseline: numbers(t, "score", -20, -20, -20, -20, -20)}
 	for text, want := range map[string]api.Outcome{
 		"score:mean:margin=19%": api.Regressed, "score:mean:margin=21%": api.Clean,
 		"score:mean:margin=3.9": api.Regressed, "score:mean:margin=4": api.Clean, // at the margin is not beyond it

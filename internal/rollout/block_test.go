@@ -89,7 +89,7 @@ func TestBlocksWithinAndBeyondThePlan(t *testing.T) {
 			t.Errorf("%+v is full: %t", c, b.Full())
 		}
 	}
-	if (rollout.Block{Candidate: 5, Baseline: 5, Planned: 300, Before: rollout.Totals{Earlier: 300}}).Full() {
+	if (rollout.Block{Candidate: 5, Baseline: 5, Rule: rollout.Rule{Candidate: 5, Baseline: 5, Planned: 300, Growth: 1.01}, Before: rollout.Totals{Earlier: 300}}).Full() {
 		t.Error("the plan is done, and 2.5 of 300 are less than 1 %")
 	}
 }
@@ -125,8 +125,8 @@ func TestLateStrata(t *testing.T) {
 func TestFreshRunsOfOneRun(t *testing.T) {
 	for _, c := range []struct{ candidate, baseline, want int64 }{{1, 1, 1}, {2, 1, 2}, {1, 0, 0}, {0, 1, 0}} {
 		p := newPlay(t, api.CreateRollout{Mode: api.ModeCanary, Guarantee: api.GuaranteeLook, Gates: gates(t, "latency_ms")})
-		p.closed = []rollout.Block{{Number: 1, Metrics: map[string]rollout.BlockMetric{"latency_ms": {
-			Candidate: rollout.Counts{N: c.candidate}, Baseline: rollout.Counts{N: c.baseline}, Fresh: c.candidate,
+		p.closed = []rollout.Block{{Number: 1, Tallies: []rollout.Tally{{
+			Gate: p.r.Policy.Gates[0], Candidate: rollout.Counts{N: c.candidate}, Baseline: rollout.Counts{N: c.baseline}, Fresh: c.candidate,
 		}}}}
 		if d := p.tick(); d.FreshRuns != c.want {
 			t.Errorf("%+v: %d fresh runs", c, d.FreshRuns)

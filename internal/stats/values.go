@@ -104,7 +104,7 @@ func (s *Values) Merge(o Values) error {
 	}
 	// A unit among the smallest hashes of all is among the smallest of every
 	// part in which it occurs, so its runs are complete.
-	all := combine(s.units.cells(), o.units.cells())
+	all := combine(s.units, o.units)
 	s.more = s.more || o.more || len(all) > valuesLimit
 	s.units = tableOf(all[:min(len(all), valuesLimit)])
 	for side := range s.powers {
