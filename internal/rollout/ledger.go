@@ -44,7 +44,7 @@ func NewLedger(seed string, p api.Policy, h History) (Ledger, error) {
 		if err != nil {
 			return Ledger{}, err
 		}
-		l.Gates[i].State = state{test: test}
+		l.Gates[i].State, l.Gates[i].Planned = state{test: test}, test.Planned()
 	}
 	return l, nil
 }
@@ -126,7 +126,7 @@ func (l Ledger) View(p api.Policy, spentBefore float64) api.RolloutLedger {
 	v := api.RolloutLedger{ErrorBudget: p.ErrorBudget, Looks: l.Block, Digest: l.Digest, Gates: []api.LedgerGate{}, SpentBefore: spentBefore}
 	for _, t := range l.Gates {
 		if !t.State.IsZero() {
-			v.Gates = append(v.Gates, api.LedgerGate{Gate: t.Gate, GateLedger: t.ledger(p)})
+			v.Gates = append(v.Gates, api.LedgerGate{Gate: t.Gate, GateLedger: t.ledger()})
 		}
 	}
 	return v

@@ -17,8 +17,9 @@ type Test struct {
 	State state `json:"state,omitzero"`
 	// Last is the last look.
 	Last api.Look `json:"last"`
-	// Budget is this gate's share of the error budget.
-	Budget float64 `json:"budget"`
+	// Budget is this gate's share of the error budget, and Planned the information that it is spread over.
+	Budget  float64 `json:"budget"`
+	Planned float64 `json:"planned"`
 	// Regressed stays true: a crossing ends the test.
 	Regressed bool `json:"regressed"`
 	// Reachable: some outcome of a look so far could have regressed.
@@ -32,6 +33,8 @@ type sequential interface {
 	look(g api.Gate, s stratum) (next sequential, look api.Look, reachable bool, err error)
 	// candidates counts the candidate runs, pairs or units that were tested.
 	candidates() int64
+	// Planned is the information that the budget is spread over.
+	Planned() float64
 	// interval is the one that belongs to the last look, candidate minus baseline; false if there is none.
 	interval(g api.Gate) (stats.Difference, bool)
 	// method names how the interval is made.
@@ -94,17 +97,19 @@ func (s state) of(g api.Gate) (sequential, error) {
 
 // newTest opens the test of a gate, with its share of the error budget. A seed names the rollout.
 func newTest(seed string, g api.Gate, p api.Policy, h History, budget float64) (sequential, error) {
-	information := Planned(p)
+	planned := Planned(p)
+	runs := p.MinRuns * int64(len(p.Steps)-1)
 	if g.Pair != "" { // a pair has half a unit of it, whatever the weight
-		information = float64(p.MinRuns) * float64(len(p.Steps)-1) / 2
+		planned = float64(runs) / 2
 	}
+	against := information(runs, h.counts(g).N)
 	if g.Statistic == api.StatisticMean {
 		plan := stats.PermutationPlan{
-			Budget: budget, Information: information, FirstLook: p.FirstLook, Seed: stats.SeedOf(seed, g.ID()),
-			LowerIsWorse: g.Better == api.BetterHigher, Margin: meanMargin(g), History: h.Metrics[g.Metric],
+			Budget: budget, Information: planned, FirstLook: p.FirstLook, Seed: stats.SeedOf(seed, g.ID()),
+			LowerIsWorse: g.Better == api.BetterHigher, Margin: meanMargin(g), History: h.Metrics[g.Metric], HistoryInformation: against,
 		}
 		if g.Pair != "" {
-			plan.History = stats.Summary{}
+			plan.History, plan.HistoryInformation = stats.Summary{}, 0
 		}
 		t, err := stats.NewPermutationTest(plan)
 		if err != nil {
@@ -112,9 +117,9 @@ func newTest(seed string, g api.Gate, p api.Policy, h History, budget float64) (
 		}
 		return means{t}, nil
 	}
-	plan := stats.TestPlan{Budget: budget, Information: information, FirstLook: p.FirstLook}
+	plan := stats.TestPlan{Budget: budget, Information: planned, FirstLook: p.FirstLook}
 	if g.Pair == "" {
-		plan.History = Tally{Gate: g}.failures(h.counts(g))
+		plan.History, plan.HistoryInformation = Tally{Gate: g}.failures(h.counts(g)), against
 	}
 	t, err := stats.NewSequentialTest(plan)
 	if err != nil {
@@ -261,7 +266,7 @@ func (t Test) look(g api.Gate, block int64, s stratum) (Test, error) {
 	if t.Last.Number == 0 || t.Last.Stratum != s.epoch {
 		look.Strata++
 	}
-	t.State, t.Last = state{test: next}, look
+	t.State, t.Last, t.Planned = state{test: next}, look, next.Planned()
 	t.Regressed = look.Regressed
 	t.Reachable = t.Reachable || reachable
 	return t, nil
@@ -275,7 +280,7 @@ func (t Test) tested(g api.Gate, p api.Policy, quiet bool) (compare.Tested, erro
 	}
 	out := compare.Tested{
 		Tested: t.Last.Tested, Reachable: t.Reachable, Regressed: t.Regressed,
-		CandidateRuns: test.candidates(), FirstLook: p.FirstLook, Level: t.Last.Level, Ledger: t.ledger(p),
+		CandidateRuns: test.candidates(), FirstLook: p.FirstLook, Level: t.Last.Level, Ledger: t.ledger(),
 	}
 	if quiet {
 		return out, nil
@@ -287,9 +292,9 @@ func (t Test) tested(g api.Gate, p api.Policy, quiet bool) (compare.Tested, erro
 }
 
 // ledger is how a gate's budget is shown.
-func (t Test) ledger(p api.Policy) api.GateLedger {
+func (t Test) ledger() api.GateLedger {
 	return api.GateLedger{
 		Budget: t.Budget, Allowed: t.Last.Allowed, Used: t.Last.Used, Information: t.Last.Information,
-		Planned: Planned(p), Score: t.Last.Score, Boundary: t.Last.Boundary, Statistic: t.Last.Statistic, Critical: t.Last.Critical, Looks: t.Last.Number,
+		Planned: t.Planned, Score: t.Last.Score, Boundary: t.Last.Boundary, Statistic: t.Last.Statistic, Critical: t.Last.Critical, Looks: t.Last.Number,
 	}
 }

@@ -17,6 +17,9 @@ type PermutationPlan struct {
 	// History is a finished baseline, for blocks that have no baseline of their
 	// own; empty if there is none.
 	History Summary
+	// HistoryInformation is the information of a plan whose blocks are all
+	// compared with History; it counts as planned as long as they are. 0 stands for Information.
+	HistoryInformation float64
 }
 
 // MeanMargin is how much worse the candidate's mean may be and still count as
@@ -138,6 +141,8 @@ func (p PermutationPlan) check() error {
 		return fmt.Errorf("stats: budget %v is not between 0 and 1", p.Budget)
 	case !(p.Information > 0 && p.Information <= math.MaxFloat64):
 		return fmt.Errorf("stats: planned information %v is not positive", p.Information)
+	case !(p.HistoryInformation >= 0 && p.HistoryInformation <= math.MaxFloat64):
+		return fmt.Errorf("stats: planned information %v against history is negative", p.HistoryInformation)
 	case p.FirstLook < 0:
 		return fmt.Errorf("stats: first look after %d units", p.FirstLook)
 	case !(m.Absolute >= 0 && m.Absolute <= absoluteLimit):
@@ -190,9 +195,16 @@ func (t PermutationTest) Look(b MeanBlock) (PermutationTest, MeanLook, error) {
 	}
 	t.units += look.CandidateUnits
 	look.Information = t.figures().information
-	look.Allowed = AlphaStar(t.plan.Budget, t.plan.Information, look.Information)
+	look.Allowed = AlphaStar(t.plan.Budget, t.Planned(), look.Information)
 	t.decide(&look)
 	return t, look, nil
+}
+
+// Planned returns the information that the budget is spread over: that of the
+// plan, or of a plan against history while every block was.
+func (t PermutationTest) Planned() float64 {
+	historical := t.past.candidates > 0 && t.units == t.past.candidates
+	return planned(t.plan.Information, t.plan.HistoryInformation, historical)
 }
 
 func (t PermutationTest) check(b MeanBlock) error {

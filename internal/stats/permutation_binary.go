@@ -17,12 +17,12 @@ const (
 // variable-length, seven bits a byte, least significant first, signed ones in
 // zigzag; floats are the 8 bytes of IEEE 754, big endian:
 //
-//	1, budget, information, first look, seed, margin absolute, relative,
+//	1, budget, information, information against history, first look, seed, margin absolute, relative,
 //	flags (1 lower is worse, 2 tested, 4 reachable, 8 regressed, 16 a stratum is open),
 //	history: n, n times (key of bin as a distance, count),
 //	looks, units, critical, closed strata: information, pairs, difference,
 //	baseline, variance, freedom, squares of both arms, degrees of both arms,
-//	if a stratum is open: its number signed, candidates, baselines, centre, p1, p2, raw,
+//	if a stratum is open: its number signed, candidates, baselines, centre as a tally of no runs, p1, p2, raw,
 //	if there is a history: units against it, raw,
 //	for each path a bit, lowest first: it was taken out,
 //	for path 0 and those not taken out: a, q,
@@ -37,6 +37,7 @@ func (t PermutationTest) MarshalBinary() ([]byte, error) {
 	data = append(data, permutationVersion)
 	data = appendFloat(data, t.plan.Budget)
 	data = appendFloat(data, t.plan.Information)
+	data = appendFloat(data, t.plan.HistoryInformation)
 	data = appendCount(data, t.plan.FirstLook)
 	data = binary.AppendUvarint(data, uint64(t.plan.Seed))
 	data = appendFloat(data, t.plan.Margin.Absolute)
@@ -59,7 +60,7 @@ func (t PermutationTest) MarshalBinary() ([]byte, error) {
 		data = binary.AppendVarint(data, t.stratum)
 		data = appendCount(data, t.open.candidates)
 		data = appendCount(data, t.open.baselines)
-		data = appendFixed(data, t.open.centre, false)
+		data = appendUnit(data, Unit{Sum: t.open.centre})
 		for _, v := range [...]float64{t.open.p1, t.open.p2, t.open.raw} {
 			data = appendFloat(data, v)
 		}
@@ -127,7 +128,7 @@ func (t *PermutationTest) UnmarshalBinary(data []byte) error {
 	r := reader{data: data}
 	r.version(permutationVersion)
 	var o PermutationTest
-	o.plan = PermutationPlan{Budget: r.float(), Information: r.float(), FirstLook: r.count(math.MaxInt64), Seed: Seed(r.uvarint())}
+	o.plan = PermutationPlan{Budget: r.float(), Information: r.float(), HistoryInformation: r.float(), FirstLook: r.count(math.MaxInt64), Seed: Seed(r.uvarint())}
 	o.plan.Margin = MeanMargin{Absolute: r.float(), Relative: r.float()}
 	flags := r.count(31)
 	o.plan.LowerIsWorse, o.tested, o.reachable = flags&1 != 0, flags&2 != 0, flags&4 != 0
@@ -139,7 +140,7 @@ func (t *PermutationTest) UnmarshalBinary(data []byte) error {
 	}
 	if o.started {
 		o.stratum = r.varint()
-		o.open = arms{candidates: r.count(countLimit), baselines: r.count(countLimit), centre: r.fixed(false)}
+		o.open = arms{candidates: r.count(countLimit), baselines: r.count(countLimit), centre: r.unit().Sum}
 		o.open.p1, o.open.p2, o.open.raw = r.float(), r.float(), r.float()
 	}
 	if o.history.size() > 0 {

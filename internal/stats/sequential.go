@@ -14,6 +14,17 @@ type TestPlan struct {
 	// History is the finished baseline of Historical blocks, its failures and
 	// runs before the test; without runs there is none.
 	History Proportion
+	// HistoryInformation is the information of a plan whose blocks are all
+	// Historical; it counts as planned as long as they are. 0 stands for Information.
+	HistoryInformation float64
+}
+
+// planned is the information that the budget is spread over.
+func planned(information, history float64, historical bool) float64 {
+	if historical && history > 0 {
+		return history
+	}
+	return information
 }
 
 // Design is what the runs of a block are compared with.
@@ -139,6 +150,8 @@ func NewSequentialTest(plan TestPlan) (SequentialTest, error) {
 		return SequentialTest{}, fmt.Errorf("stats: budget %v is not between 0 and 1", plan.Budget)
 	case !(plan.Information > 0 && plan.Information <= math.MaxFloat64):
 		return SequentialTest{}, fmt.Errorf("stats: planned information %v is not positive", plan.Information)
+	case !(plan.HistoryInformation >= 0 && plan.HistoryInformation <= math.MaxFloat64):
+		return SequentialTest{}, fmt.Errorf("stats: planned information %v against history is negative", plan.HistoryInformation)
 	case plan.FirstLook < 0:
 		return SequentialTest{}, fmt.Errorf("stats: first look after %d runs", plan.FirstLook)
 	case !plan.History.countable():
@@ -178,7 +191,7 @@ func (t SequentialTest) Look(b Block, m Margin) (SequentialTest, Look, error) {
 		}
 		t.meanStep += float64(min(gain/look.Information, 1) * (meanWeight(t.halvings) - t.meanStep))
 	}
-	look.Allowed = AlphaStar(t.plan.Budget, t.plan.Information, look.Information)
+	look.Allowed = AlphaStar(t.plan.Budget, t.Planned(), look.Information)
 	t.decide(&look)
 	return t, look, nil
 }
@@ -360,6 +373,16 @@ func (t SequentialTest) information() float64 {
 // Reachable reports whether at some look so far an outcome could have reached
 // the boundary. Until then the test can neither accuse nor clear anybody.
 func (t SequentialTest) Reachable() bool { return t.reachable }
+
+// Planned returns the information that the budget is spread over: that of the
+// plan, or of a plan against history while every block was.
+func (t SequentialTest) Planned() float64 {
+	historical := len(t.strata) > 0
+	for _, s := range t.strata {
+		historical = historical && s.design == Historical
+	}
+	return planned(t.plan.Information, t.plan.HistoryInformation, historical)
+}
 
 // Strata returns the counts of failures of each stratum, in the order of their
 // numbers. The baseline of candidate runs that were compared with the finished

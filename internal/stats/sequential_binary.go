@@ -16,7 +16,7 @@ const testVersion = 2
 // seven bits a byte, least significant first, signed ones in zigzag; floats are
 // the 8 bytes of IEEE 754, big endian:
 //
-//	2, budget, information, first look, history X N,
+//	2, budget, information, information against history, first look, history X N,
 //	looks, score, top, halvings, mean step, used, level, threshold,
 //	flags (1 tested, 2 reachable, 4 regressed, 8 varied, 16 rows are nodes),
 //	n, n times (stratum signed, design, candidate X N, baseline X N, odds),
@@ -35,6 +35,7 @@ func (t SequentialTest) MarshalBinary() ([]byte, error) {
 	data = append(data, testVersion)
 	data = appendFloat(data, t.plan.Budget)
 	data = appendFloat(data, t.plan.Information)
+	data = appendFloat(data, t.plan.HistoryInformation)
 	for _, v := range [...]int64{t.plan.FirstLook, t.plan.History.X, t.plan.History.N, t.looks, t.score, t.top, t.halvings} {
 		data = appendCount(data, v)
 	}
@@ -68,7 +69,7 @@ func (t *SequentialTest) UnmarshalBinary(data []byte) error {
 	r := reader{data: data}
 	r.version(testVersion)
 	var o SequentialTest
-	o.plan = TestPlan{Budget: r.float(), Information: r.float(), FirstLook: r.count(math.MaxInt64)}
+	o.plan = TestPlan{Budget: r.float(), Information: r.float(), HistoryInformation: r.float(), FirstLook: r.count(math.MaxInt64)}
 	o.plan.History = Proportion{X: r.count(runsLimit), N: r.count(runsLimit)}
 	o.looks, o.score, o.top = r.count(math.MaxInt64), r.count(math.MaxInt64), r.count(math.MaxInt64)
 	o.halvings = r.count(64)
