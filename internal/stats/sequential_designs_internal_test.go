@@ -276,3 +276,75 @@ func TestTrimmedReportsItsLoss(t *testing.T) {
 		t.Errorf("%v used before the first look, %v left", test.used, left)
 	}
 }
+
+// States that no test can be in are not read, though every part could be.
+func TestInconsistentStates(t *testing.T) {
+	start, err := NewSequentialTest(TestPlan{Budget: 0.05, Information: 66, History: Proportion{X: 3, N: 40}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	build := func() SequentialTest {
+		test := start
+		for i, d := range []Design{Concurrent, Historical, Paired} {
+			b := Block{Stratum: int64(i), Design: d, Candidate: Proportion{X: 2, N: 9}, Baseline: Proportion{X: 3, N: 9}}
+			if d == Historical {
+				b.Baseline = Proportion{}
+			}
+			if test, _, err = test.Look(b, Margin{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return test
+	}
+	for name, spoil := range map[string]func(*SequentialTest){
+		"":                        func(*SequentialTest) {},
+		"pairs failing twice":     func(s *SequentialTest) { s.strata[2].candidate.X = 7 },
+		"unequal pairs":           func(s *SequentialTest) { s.strata[2].candidate.N++ },
+		"another history":         func(s *SequentialTest) { s.strata[1].baseline.N++ },
+		"no odds ratio":           func(s *SequentialTest) { s.margin.OddsRatio = 0 },
+		"margin":                  func(s *SequentialTest) { s.margin.Absolute = 1 },
+		"rows of paths below":     func(s *SequentialTest) { s.scores.first++; s.scores.rows = s.scores.rows[1:] },
+		"rows of paths above":     func(s *SequentialTest) { s.scores.rows = s.scores.rows[:2] },
+		"more failures than runs": func(s *SequentialTest) { s.scores.rows = append(s.scores.rows, s.scores.rows[9]) },
+		"nodes":                   func(s *SequentialTest) { s.byNode = true },
+		"order":                   func(s *SequentialTest) { s.strata[0].id = 1; s.strata[0].design = Historical },
+		"spread": func(s *SequentialTest) {
+			s.scores.rows[9] = chances{lo: 1 << 20, cells: []float64{0}}
+		},
+	} {
+		test := build()
+		spoil(&test)
+		data, err := test.MarshalBinary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var read SequentialTest
+		if err := read.UnmarshalBinary(data); (err == nil) != (name == "") {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+// On a coarser lattice the mean weight of a failure follows what each block added.
+func TestMeanWeightAgainstHistory(t *testing.T) {
+	test, err := NewSequentialTest(TestPlan{Budget: 0.05, Information: 90, History: Proportion{X: 50, N: 100}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		before, v := test.meanStep/float64(2), test.information()
+		halvings := test.halvings
+		if test, _, err = test.Look(Block{Design: Historical, Candidate: Proportion{X: 200, N: 400}}, Margin{}); err != nil {
+			t.Fatal(err)
+		}
+		if test.halvings == halvings+1 {
+			share := 1 - v/test.information()
+			if want := before + share*(meanWeight(test.halvings)-before); math.Abs(test.meanStep-want) > 1e-12 {
+				t.Errorf("mean weight %v, want %v", test.meanStep, want)
+			}
+		}
+	}
+	if test.halvings == 0 {
+		t.Error("the lattice did not become coarser")
+	}
+}
