@@ -219,11 +219,11 @@ func fold(tallies []Tally, side Side, run Run, fresh bool) error {
 }
 
 // strata lists what the block holds of a gate, by epoch in rising order.
-func (b Block) strata(gate string) []stratum {
+func (b Block) strata(g api.Gate) []stratum {
 	var out []stratum
 	add := func(epoch int64, tallies []Tally) {
 		for _, t := range tallies {
-			if t.Gate.ID() == gate && !t.empty() {
+			if t.of(g) && !t.empty() {
 				out = append(out, stratum{epoch, b.historical(epoch, t), t})
 			}
 		}

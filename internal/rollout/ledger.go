@@ -56,7 +56,7 @@ func (l Ledger) look(p api.Policy, b Block) (Ledger, []api.Look, error) {
 	next := Ledger{Block: b.Number, Digest: l.Digest, Gates: slices.Clone(l.Gates)}
 	var looks []api.Look
 	for i, g := range p.Gates {
-		for _, s := range b.strata(g.ID()) {
+		for _, s := range b.strata(g) {
 			t := next.Gates[i]
 			if t.State.IsZero() || t.Regressed || !s.comparable() {
 				continue

@@ -181,7 +181,7 @@ func (r Rollout) fresh(b Block, g api.Gate) int64 {
 		return 0
 	}
 	n := int64(0)
-	for _, s := range b.strata(g.ID()) {
+	for _, s := range b.strata(g) {
 		if s.answered() && s.boolean() {
 			n += s.Fresh
 		}

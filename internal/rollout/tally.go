@@ -68,6 +68,11 @@ func emptied(tallies []Tally) []Tally {
 	return out
 }
 
+// of reports whether the tally is of a gate: no two of a policy share these three.
+func (t Tally) of(g api.Gate) bool {
+	return t.Gate.Metric == g.Metric && t.Gate.Statistic == g.Statistic && t.Gate.Pair == g.Pair
+}
+
 func (t Tally) empty() bool { return t.Candidate.N == 0 && t.Baseline.N == 0 }
 
 // add folds in a run's value of the gate's metric, if it has one.
