@@ -22,7 +22,7 @@ const summaryVersion = 1
 
 // MarshalBinary returns the summary's only binary form. It does not fail.
 func (s Summary) MarshalBinary() ([]byte, error) {
-	data := make([]byte, 0, 64+8*s.units.cells.size+12*s.units.sample.size+4*s.bins.size)
+	data := make([]byte, 0, 64+15*s.units.cells.size+10*s.units.sample.size+6*s.bins.size)
 	data = append(data, summaryVersion)
 	data = appendCount(data, s.count)
 	data = appendCount(data, s.ones)
