@@ -336,6 +336,8 @@ type Policy struct {
 	Baseline string `json:"baseline"`
 	// SRM is what a sample ratio mismatch does: hold, warn or off.
 	SRM string `json:"srm"`
+	// Unit is what is counted: each run, or of each unit_id its first value of a metric.
+	Unit string `json:"unit"`
 }
 
 // The values that the remaining policy members take.
@@ -347,4 +349,6 @@ const (
 	SRMHold             = "hold"
 	SRMWarn             = "warn"
 	SRMOff              = "off"
+	UnitRun             = "run"
+	UnitUnit            = "unit"
 )

@@ -50,6 +50,7 @@ type CreateRollout struct {
 	Pairwise         map[string]any    `json:"pairwise,omitempty"`
 	Baseline         string            `json:"baseline,omitempty"`
 	SRM              string            `json:"srm,omitempty"`
+	Unit             string            `json:"unit,omitempty"`
 	Labels           map[string]string `json:"labels,omitempty"`
 	// AttemptReason starts a new attempt after a rollback of this candidate.
 	AttemptReason string `json:"attempt_reason,omitempty"`

@@ -363,6 +363,9 @@ func (r *filling) side(release string) (rollout.Side, bool) {
 
 func (r *filling) save(tx Tx) error {
 	for i, b := range append(slices.Clone(r.closed), r.block) {
+		if i < len(r.closed) {
+			b.Seen = nil
+		}
 		doc, err := json.Marshal(b)
 		if err != nil {
 			return err

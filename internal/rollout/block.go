@@ -75,6 +75,8 @@ type Block struct {
 	Rule   Rule   `json:"rule"`
 	// Arrivals count all runs since the rollout began, by step.
 	Arrivals []Arrival `json:"arrivals"`
+	// Seen are the units that were counted since the rollout began, where units are; only the open block has them.
+	Seen seen `json:"seen,omitempty"`
 }
 
 // Totals is what closed blocks add up to.
@@ -127,18 +129,25 @@ type Run struct {
 }
 
 // AddRun folds in a run of one of the two releases. It fails, leaving the block
-// as it was, where a metric is out of range.
+// as it was, where a metric is out of range. Where units are counted, a run of a
+// unit that was seen before has arrived and counts no more.
 func (b *Block) AddRun(side Side, run Run) error {
-	if err := fold(b.Tallies, side, run, true); err != nil {
+	if err := b.fold(b.Tallies, side, run, true); err != nil {
 		return err
 	}
 	step := &b.Arrivals[len(b.Arrivals)-1]
+	counted := b.Seen.first(run.Unit, 0)
 	if side == Candidate {
-		b.Candidate++
 		step.Candidate++
 	} else {
-		b.Baseline++
 		step.Baseline++
+	}
+	switch {
+	case !counted:
+	case side == Candidate:
+		b.Candidate++
+	default:
+		b.Baseline++
 	}
 	b.chain(side, run.Index)
 	return nil
@@ -170,7 +179,7 @@ func (b *Block) AddOutcome(side Side, counted Counted, outcome Run) error {
 		}
 		into = b.Late[counted.Epoch]
 	}
-	if err := fold(into, side, outcome, counted.Index >= b.StepFrom); err != nil {
+	if err := b.fold(into, side, outcome, counted.Index >= b.StepFrom); err != nil {
 		return err
 	}
 	b.chain(side, outcome.Index)
@@ -203,14 +212,17 @@ func (b Block) Pairs() bool {
 	return slices.ContainsFunc(b.Tallies, func(t Tally) bool { return t.Gate.Pair != "" })
 }
 
-// fold adds a run to tallies.
-func fold(tallies []Tally, side Side, run Run, fresh bool) error {
+// fold adds a run to tallies; where units are counted, of each gate's metric a unit's first value.
+func (b *Block) fold(tallies []Tally, side Side, run Run, fresh bool) error {
 	for _, m := range run.Metrics {
 		if _, err := stats.FixedOf(m.Value); err != nil {
 			return err
 		}
 	}
 	for i := range tallies {
+		if _, carries := run.Metrics[tallies[i].Gate.Metric]; !carries || !b.Seen.first(run.Unit, i+1) {
+			continue
+		}
 		if err := tallies[i].add(side, run, fresh); err != nil {
 			return err
 		}
@@ -304,17 +316,21 @@ func (b Block) after() Totals {
 
 // FirstBlock is the empty block that a rollout begins with.
 func FirstBlock(p api.Policy, h History, rule Rule, epoch, firstIndex int64) Block {
-	return Block{
+	b := Block{
 		Rule: rule, Number: 1, Epoch: epoch, FirstIndex: firstIndex, LastIndex: firstIndex - 1, StepFrom: firstIndex, Since: firstIndex, SinceEpoch: epoch,
 		Tallies: tallies(p, h), Arrivals: []Arrival{{Weight: p.Steps[0]}},
 	}
+	if p.Unit == api.UnitUnit {
+		b.Seen = newSeen()
+	}
+	return b
 }
 
 // Next is the empty block after b, closed or dropped, in the given epoch.
 func (b Block) Next(closed bool, epoch, firstIndex int64) Block {
 	next := Block{
 		Rule: b.Rule, Number: b.Number, Epoch: epoch, FirstIndex: firstIndex, LastIndex: firstIndex - 1, Before: b.Before,
-		StepFrom: b.StepFrom, Since: b.Since, SinceEpoch: b.SinceEpoch, Arrivals: slices.Clone(b.Arrivals), Tallies: emptied(b.Tallies),
+		StepFrom: b.StepFrom, Since: b.Since, SinceEpoch: b.SinceEpoch, Arrivals: slices.Clone(b.Arrivals), Tallies: emptied(b.Tallies), Seen: b.Seen,
 	}
 	if closed {
 		next.Number++

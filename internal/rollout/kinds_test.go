@@ -195,3 +195,60 @@ func TestExpectedTime(t *testing.T) {
 		t.Errorf("10 of 30 in 20 minutes: %s %v", d.Reason.Text, d.Reason.Params)
 	}
 }
+
+// Where units are counted, a user who runs a hundred times counts once, whatever comes of the other runs.
+func TestUnitsCountOnce(t *testing.T) {
+	p := newPlay(t, api.CreateRollout{Mode: api.ModeCanary, Unit: api.UnitUnit})
+	add := func(side rollout.Side, unit uint64, v float64) {
+		p.index++
+		if err := p.block.AddRun(side, rollout.Run{Index: p.index, Unit: unit, Metrics: map[string]api.Metric{"success": api.Number(v)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for user := range uint64(4) {
+		add(rollout.Baseline, 1000+user, 1)
+		for again := range 100 {
+			add(rollout.Candidate, user, boolean(again == 0)) // fails ever after
+		}
+	}
+	got := p.block.Tallies[0]
+	if p.block.Candidate != 4 || got.Candidate != (rollout.Counts{N: 4, Ones: 4}) || got.Fresh != 4 || p.block.Arrivals[0].Candidate != 400 {
+		t.Errorf("4 users with 400 runs: %d, %+v, %+v", p.block.Candidate, got, p.block.Arrivals)
+	}
+	add(rollout.Candidate, 9, 1)
+	add(rollout.Baseline, 2000, 1)
+	if !p.block.Full() {
+		t.Error("5 users of each release fill a block")
+	}
+	next := p.block.Next(true, 1, p.index)
+	if err := next.AddRun(rollout.Candidate, rollout.Run{Index: 1e6, Unit: 9, Metrics: map[string]api.Metric{"success": api.Number(0)}}); err != nil || next.Candidate != 0 || next.Tallies[0].Candidate.N != 0 {
+		t.Errorf("a user counts again in the next block: %+v %v", next.Tallies[0], err)
+	}
+	// An outcome that comes later is the first value of its metric.
+	late := api.CreateRollout{Mode: api.ModeCanary, Unit: api.UnitUnit, Gates: gates(t, "success", "reopened:rate:better=lower")}
+	p = newPlay(t, late)
+	add(rollout.Candidate, 7, 1)
+	for range 2 {
+		err := p.block.AddOutcome(rollout.Candidate, rollout.Counted{Index: 1, Epoch: 1}, rollout.Run{Index: 5, Unit: 7, Metrics: map[string]api.Metric{"reopened": api.Number(1)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b := p.block; b.Tallies[0].Candidate.N != 1 || b.Tallies[1].Candidate.N != 1 || b.Candidate != 1 {
+		t.Errorf("%+v", b.Tallies)
+	}
+}
+
+// Hardly any unit is taken for another while they are few.
+func TestUnitsAreToldApart(t *testing.T) {
+	p := newPlay(t, api.CreateRollout{Mode: api.ModeCanary, Unit: api.UnitUnit})
+	rng := rand.New(rand.NewPCG(5, 6))
+	for i := range int64(2000) {
+		if err := p.block.AddRun(rollout.Candidate, rollout.Run{Index: i, Unit: rng.Uint64(), Metrics: map[string]api.Metric{"success": api.Bool(true)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := p.block.Candidate; n < 1940 || n > 1999 { // 30 expected to be missed
+		t.Errorf("%d of 2,000 units counted", n)
+	}
+}

@@ -33,7 +33,7 @@ func NewPolicy(r api.CreateRollout, seen []string) (api.Policy, []api.FieldError
 		Mode: or(r.Mode, api.ModeShadow), Steps: slices.Clone(r.Steps), MinRuns: value(r.MinRuns, DefaultMinRuns),
 		Gates: slices.Clone(r.Gates), Confidence: value(r.Confidence, DefaultConfidence), Guarantee: or(r.Guarantee, api.GuaranteeRollout),
 		ErrorBudget: value(r.ErrorBudget, DefaultErrorBudget), PromoteOn: or(r.PromoteOn, api.PromoteNotRegressed),
-		RequirePairwise: r.RequirePairwise, PromoteMargin: r.PromoteMargin, Baseline: or(r.Baseline, api.BaselineAuto), SRM: or(r.SRM, api.SRMWarn),
+		RequirePairwise: r.RequirePairwise, PromoteMargin: r.PromoteMargin, Baseline: or(r.Baseline, api.BaselineAuto), SRM: or(r.SRM, api.SRMWarn), Unit: or(r.Unit, api.UnitRun),
 	}
 	if len(p.Steps) == 0 {
 		p.Steps = defaultSteps()
@@ -132,6 +132,9 @@ func checkChoices(p api.Policy, r api.CreateRollout, bad report) {
 	}
 	if p.SRM != api.SRMHold && p.SRM != api.SRMWarn && p.SRM != api.SRMOff {
 		bad("/srm", "srm is hold, warn or off; got %q", p.SRM)
+	}
+	if p.Unit != api.UnitRun && p.Unit != api.UnitUnit {
+		bad("/unit", "unit is run or unit; got %q", p.Unit)
 	}
 	if len(r.Pairwise) > 0 {
 		bad("/pairwise", "a policy for the judge is not in this version: leave out pairwise; require_pairwise holds the rollout")

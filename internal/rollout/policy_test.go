@@ -72,6 +72,7 @@ func TestPolicyRefuses(t *testing.T) {
 		"/promote_on":     {{PromoteOn: "better"}, {PromoteOn: "non_inferior", PromoteMargin: ptr(0.05), Guarantee: api.GuaranteeLook}},
 		"/promote_margin": {{PromoteMargin: ptr(0.05)}, {PromoteOn: "non_inferior"}, {PromoteOn: "non_inferior", PromoteMargin: ptr(0.0)}},
 		"/baseline":       {{Baseline: "yesterday"}},
+		"/unit":           {{Unit: "user"}},
 		"/srm":            {{SRM: "sometimes"}},
 		"/pairwise":       {{Pairwise: map[string]any{"min_pairs": 5}}},
 		"/gates/0/margin": {{Gates: gates(t, "success:pair=probe:margin=5%")}, {Gates: gates(t, "score:margin=100%")}, {Gates: gates(t, "cost_usd:margin=2e15")}},

@@ -208,6 +208,9 @@ func (r Rollout) verdict(e Evidence) (api.Verdict, error) {
 		Gates: r.Policy.Gates, Confidence: r.Policy.Confidence, MinRuns: r.Policy.MinRuns, Guarantee: r.Policy.Guarantee,
 		Strata: withPairs(e), Tests: tests, Quiet: e.Quiet, Seed: r.ID, Look: r.Ledger.Block, Attempt: r.Attempt,
 	})
+	if r.Policy.Unit == api.UnitUnit { // each unit counts once, so that it repeats does no harm
+		v.Checks = slices.DeleteFunc(v.Checks, func(c api.Check) bool { return c.Check == compare.CheckClustered })
+	}
 	v.Checks = append(v.Checks, r.checks(e)...)
 	return v, nil
 }

@@ -29,6 +29,9 @@ type Create struct {
 	FirstLook       *int64            `placeholder:"N" help:"Candidate runs before the first test (default 30, or min-runs if that is less)."`
 	PromoteOn       string            `placeholder:"RULE" help:"not_regressed (default) or non_inferior, which needs --promote-margin."`
 	PromoteMargin   *float64          `placeholder:"X" help:"How much worse a release may at most be shown to be at the last step."`
+	Against         string            `name:"against" placeholder:"RULE" help:"What runs are compared with: auto (default), the baseline's history too where it does not run beside, or concurrent."`
+	SRM             string            `name:"srm" placeholder:"RULE" help:"What traffic that does not follow the weight does: warn (default), hold or off."`
+	Unit            string            `placeholder:"UNIT" help:"What is counted: run (default), or unit: of each unit_id its first run."`
 	RequirePairwise bool              `help:"Also require the judge's recorded judgments; without them the rollout holds."`
 	AttemptReason   string            `placeholder:"TEXT" help:"Why this candidate is tried again after a rollback; it is signed."`
 	Label           map[string]string `mapsep:"none" placeholder:"K=V" help:"A label. May be repeated."`
@@ -81,7 +84,7 @@ func (c Create) request() (api.CreateRollout, error) {
 	r := api.CreateRollout{
 		AppID: c.AppID, Environment: c.Environment, BaselineRelease: c.Baseline, CandidateRelease: c.Candidate,
 		Mode: api.Mode(c.Mode), Steps: c.Steps, MinRuns: c.MinRuns, FirstLook: c.FirstLook, Confidence: c.Confidence,
-		Guarantee: api.Guarantee(c.Guarantee), ErrorBudget: c.ErrorBudget, PromoteOn: c.PromoteOn, PromoteMargin: c.PromoteMargin,
+		Guarantee: api.Guarantee(c.Guarantee), ErrorBudget: c.ErrorBudget, PromoteOn: c.PromoteOn, PromoteMargin: c.PromoteMargin, Baseline: c.Against, SRM: c.SRM, Unit: c.Unit,
 		RequirePairwise: c.RequirePairwise, AttemptReason: c.AttemptReason, Labels: c.Label,
 	}
 	for _, name := range []struct{ flag, value string }{{"--app-id", c.AppID}, {"--baseline", c.Baseline}, {"--candidate", c.Candidate}} {
