@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/internal/compare"
 	"github.com/cobound/prova/internal/rollout"
 	"github.com/cobound/prova/internal/stats"
 )
@@ -92,12 +93,40 @@ func conditions(p api.Policy) []string {
 	if p.Guarantee != api.GuaranteeRollout {
 		return []string{"each tick reads the ordinary interval at the stated confidence again: the probability that a harmless release is ever rolled back is larger than one minus the confidence"}
 	}
-	return []string{
-		"the probability that a harmless release is ever rolled back, over the whole rollout and however often it is ticked, is at most error_budget",
-		"runs are independent of each other",
-		"both releases fail at the same rate within each block unless the candidate is worse (null: same_rate)",
-		"margins other than zero are approximate",
+	units := "runs are independent of each other"
+	if p.Unit == api.UnitUnit {
+		units = "units are independent of each other; of each its first value of a metric counts"
 	}
+	out := []string{
+		"the probability that a harmless release is ever rolled back, over the whole rollout and however often it is ticked, is at most error_budget",
+		units,
+	}
+	nulls := map[string]string{
+		compare.NullSameRate:         "both releases fail at the same rate within each block unless the candidate is worse (null: same_rate)",
+		compare.NullSameTail:         "both releases have the same share of values beyond the threshold within each block unless the candidate is worse (null: same_tail)",
+		compare.NullSameDistribution: "the values of both releases have the same distribution within each block unless the candidate is worse (null: same_distribution); a spread that differs may be taken for harm",
+	}
+	margins := false
+	for _, g := range p.Gates {
+		if g.On == api.OnWarn {
+			continue
+		}
+		margins = margins || g.Margin.Value != 0
+		if null := compare.Null(g); nulls[null] != "" {
+			out = append(out, nulls[null])
+			nulls[null] = ""
+		}
+	}
+	if p.Baseline == api.BaselineAuto {
+		out = append(out, "a baseline taken from history has not moved since (blocks and looks that used it are marked historical)")
+	}
+	if margins {
+		out = append(out, "margins other than zero are approximate")
+	}
+	if p.PromoteOn == api.PromoteNonInferior {
+		out = append(out, "the probability that a candidate worse by promote_margin is fully promoted is about error_budget at most")
+	}
+	return out
 }
 
 func (a *Authority) decisionBody(p Principal, v view, next rollout.Rollout, d rollout.Decision, decided api.Decision, now time.Time) (decisionBody, error) {

@@ -142,14 +142,14 @@ func (q Question) gate(g api.Gate, f figures, t *Tested) api.GateResult {
 	if t == nil {
 		r.Difference = f.oneLook
 	} else {
-		r.Null, r.OneLook, r.Difference, r.Ledger = nullOf(g), f.oneLook, t.Difference, &t.Ledger
+		r.Null, r.OneLook, r.Difference, r.Ledger = Null(g), f.oneLook, t.Difference, &t.Ledger
 		if _, ok := g.Statistic.Quantile(); ok && !q.Quiet {
 			t.Difference = q.quantileAtLook(g, t, f.margin)
 			r.Difference = t.Difference
 		}
 	}
 	if g.Pair != "" {
-		r.Pairs, r.Null = pairFigure(f.pairs), nullOf(g)
+		r.Pairs, r.Null = pairFigure(f.pairs), Null(g)
 	}
 	// The interval of the exact test ends at the totals, so with few failures it would hide harm: the ordinary one does not.
 	if r.Hides = hides(g, f.oneLook); r.Hides == nil {
@@ -171,8 +171,8 @@ func (q Question) gate(g api.Gate, f figures, t *Tested) api.GateResult {
 	return r
 }
 
-// nullOf is the hypothesis of a gate's test.
-func nullOf(g api.Gate) string {
+// Null names the hypothesis of a gate's test.
+func Null(g api.Gate) string {
 	if g.Statistic == api.StatisticRate {
 		return NullSameRate
 	}
