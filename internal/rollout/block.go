@@ -234,11 +234,15 @@ func (b *Block) fold(tallies []Tally, side Side, run Run, fresh bool) error {
 func (b Block) strata(g api.Gate) []stratum {
 	var out []stratum
 	add := func(epoch int64, tallies []Tally) {
-		for _, t := range tallies {
-			if t.of(g) && !t.empty() {
-				out = append(out, stratum{epoch, b.historical(epoch, t), t})
+		for i := range tallies {
+			if t := &tallies[i]; t.of(g) && !t.empty() {
+				out = append(out, stratum{epoch, b.historical(epoch, *t), *t})
 			}
 		}
+	}
+	if len(b.Late) == 0 {
+		add(b.Epoch, b.Tallies)
+		return out
 	}
 	for _, epoch := range slices.Sorted(maps.Keys(b.Late)) {
 		add(epoch, b.Late[epoch])

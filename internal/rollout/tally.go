@@ -69,11 +69,11 @@ func emptied(tallies []Tally) []Tally {
 }
 
 // of reports whether the tally is of a gate: no two of a policy share these three.
-func (t Tally) of(g api.Gate) bool {
+func (t *Tally) of(g api.Gate) bool {
 	return t.Gate.Metric == g.Metric && t.Gate.Statistic == g.Statistic && t.Gate.Pair == g.Pair
 }
 
-func (t Tally) empty() bool { return t.Candidate.N == 0 && t.Baseline.N == 0 }
+func (t *Tally) empty() bool { return t.Candidate.N == 0 && t.Baseline.N == 0 }
 
 // add folds in a run's value of the gate's metric, if it has one.
 func (t *Tally) add(side Side, run Run, fresh bool) error {
@@ -146,7 +146,7 @@ func (t *Tally) discordant(candidate, baseline float64) {
 	only(baseline, candidate, &t.Baseline)
 }
 
-func (t Tally) quantile() bool {
+func (t *Tally) quantile() bool {
 	_, ok := t.Gate.Statistic.Quantile()
 	return ok
 }
@@ -155,7 +155,7 @@ func (t Tally) quantile() bool {
 // candidate's value is first relieved of the margin: "no slower than the
 // baseline by more than 10 %" says that its values, divided by 1.1, lie beyond
 // the threshold no more often than the baseline's do.
-func (t Tally) beyond(side Side, v float64) float64 {
+func (t *Tally) beyond(side Side, v float64) float64 {
 	if t.Threshold == nil {
 		return 0
 	}

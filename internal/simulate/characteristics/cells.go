@@ -151,20 +151,11 @@ func noChange() []Cell {
 			list = append(list, harmless(rates(rate, rate), perStep(n)))
 		}
 		for _, block := range []int64{1, 30} {
-			part := 1
-			if n == 300 && block == 1 {
-				part = 4
-			}
 			for _, rate := range []float64{0.01, 0.10} {
-				list = append(list, harmless(rates(rate, rate), perStep(n), blocks(block)).long(part))
+				list = append(list, harmless(rates(rate, rate), perStep(n), blocks(block)))
 			}
 		}
-		list = append(list, harmless(perStep(n), gates(3)))
-		if n < 300 {
-			list = append(list, harmless(perStep(n), gates(10)))
-		} else {
-			list = append(list, harmless(perStep(n), gates(10)).long(4))
-		}
+		list = append(list, harmless(perStep(n), gates(3)), harmless(perStep(n), gates(10)))
 	}
 	for _, n := range []int64{30, 100} {
 		for _, rate := range []float64{0.01, 0.10, 0.50} {
@@ -206,7 +197,7 @@ func finished() []Cell {
 			list = append(list, harmless(rates(rate, rate), history(n), blocks(1)))
 		}
 	}
-	return append(list, harmless(history(1000), blocks(1), latency(api.StatisticMean, api.BetterLower, 0.6, 1)).long(4))
+	return append(list, harmless(history(1000), blocks(1), latency(api.StatisticMean, api.BetterLower, 0.6, 1)))
 }
 
 func held() []Cell {
