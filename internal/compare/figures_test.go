@@ -117,9 +117,12 @@ func TestQuantiles(t *testing.T) {
 	apart := compare.Stratum{Epoch: 4, Baseline: cohorts[3]}
 	g := one(t, "latency_ms:p50", a)
 	figure(t, "candidate", g.Candidate, 6, 0, 6, sides[0])
-	figure(t, "baseline", g.Baseline, 4, 0, 2, sides[1])
+	figure(t, "baseline", g.Baseline, 6, 0, 2, sides[1])
 	first := stats.MOVER(medians[0], medians[1], sides[0], sides[1])
 	second := stats.MOVER(medians[2], medians[3], sides[2], sides[3])
+	if d := g.Difference; d == nil || d.Strata != 1 || math.Abs(d.Estimate-first.Estimate) > 1e-12 || math.Abs(d.Lo-first.Lo) > 1e-12 {
+		t.Errorf("one stratum: %+v, want %+v", d, first)
+	}
 	wa, wb := 6*6/12.0, 7*6/13.0
 	want := stats.Difference{Estimate: (wa*first.Estimate + wb*second.Estimate) / (wa + wb)}
 	want.Lo = want.Estimate - math.Hypot(wa*(first.Estimate-first.Lo), wb*(second.Estimate-second.Lo))/(wa+wb)
@@ -140,6 +143,9 @@ func TestQuantiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	single.KeepValues("latency_ms", []float64{1000.3})
+	if g := one(t, "latency_ms:p50", compare.Stratum{Baseline: single}); *g.Baseline.Value != 1000.3 {
+		t.Errorf("one value of the baseline: %v", *g.Baseline.Value)
+	}
 	if g := one(t, "latency_ms:p50", compare.Stratum{Candidate: single}); *g.Candidate.Value != 1000.3 || g.Candidate.Lo != nil || g.Candidate.Hi != nil {
 		t.Errorf("one value has no limits: %+v", g.Candidate)
 	}
@@ -162,7 +168,7 @@ func TestRelativeMargins(t *testing.T) {
 			t.Errorf("%s: a margin of %v", text, margin)
 		}
 	}
-	equal := compare.Stratum{Candidate: numbers(t, "score", 3, 3), Baseline: numbers(t, "score", 2, 2)}
+	equal := compare.Stratum{Candidate: numbers(t, "score", 3, 3, 3, 3, 3), Baseline: numbers(t, "score", 2, 2, 2, 2, 2)}
 	for text, want := range map[string]api.Outcome{"score:mean:better=lower:margin=1": api.Clean, "score:mean:better=lower:margin=50%": api.Clean, "score:mean:better=lower:margin=49%": api.Regressed} {
 		if g := one(t, text, equal); g.Verdict != want {
 			t.Errorf("%s: %s", text, g.Reason.Text)

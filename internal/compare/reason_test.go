@@ -15,11 +15,22 @@ func TestAmounts(t *testing.T) {
 		v      float64
 		want   string
 	}{
-		{"latency_ms", 99.96, "+100.0 ms"}, {"latency_ms", 100, "+100 ms"}, {"latency_ms", 100.4, "+100 ms"}, {"latency_ms", 101, "+101 ms"},
-		{"latency_ms", 9.996, "+10.00 ms"}, {"latency_ms", 10, "+10.0 ms"}, {"latency_ms", 10.54, "+10.5 ms"},
-		{"latency_ms", 1, "+1.00 ms"}, {"latency_ms", 0.994, "+0.994 ms"}, {"latency_ms", 0.1, "+0.100 ms"},
-		{"latency_ms", 0, "0 ms"}, {"latency_ms", -3, "−3.00 ms"}, {"cost_usd", 1.5e-13, "+0.000000000000 USD"},
-		{"tokens", 12, "+12.0 tokens"}, {"prompt_tokens", 500, "+500 tokens"}, {"stars", 5, "+5.00"},
+		{"latency_ms", 99.96, "+100.0 ms"},
+		{"latency_ms", 100, "+100 ms"},
+		{"latency_ms", 100.4, "+100 ms"},
+		{"latency_ms", 101, "+101 ms"},
+		{"latency_ms", 9.996, "+10.00 ms"},
+		{"latency_ms", 10, "+10.0 ms"},
+		{"latency_ms", 10.54, "+10.5 ms"},
+		{"latency_ms", 1, "+1.00 ms"},
+		{"latency_ms", 0.994, "+0.994 ms"},
+		{"latency_ms", 0.1, "+0.100 ms"},
+		{"latency_ms", 0, "0 ms"},
+		{"latency_ms", -3, "−3.00 ms"},
+		{"cost_usd", 1.5e-13, "+0.000000000000 USD"},
+		{"tokens", 12, "+12.0 tokens"},
+		{"prompt_tokens", 500, "+500 tokens"},
+		{"stars", 5, "+5.00"},
 	} {
 		want := c.want
 		if strings.Trim(strings.Fields(want)[0], "+0.") == "" { // what rounds to nothing has no sign

@@ -127,3 +127,12 @@ func TestNoRunReports(t *testing.T) {
 		}
 	}
 }
+
+// TestOnlyTheWorstCouldRegress: 0 of 3 beside 3 of 3 would be a regression, 1 of 3 would not. That is enough to be tested.
+func TestOnlyTheWorstCouldRegress(t *testing.T) {
+	for failing, want := range map[int]api.Outcome{0: api.Clean, 2: api.Clean, 3: api.Regressed} {
+		if g := one(t, "success", compare.Stratum{Candidate: cohort(t, 3, failing, 0), Baseline: cohort(t, 3, 0, 0)}); g.Verdict != want {
+			t.Errorf("%d of 3 fail: %s: %s", failing, g.Verdict, g.Reason.Text)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package rollout_test
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -58,14 +59,14 @@ func TestStrataOfALedger(t *testing.T) {
 
 // TestDigestChainsEveryLook: anyone can compute it from the looks alone.
 func TestDigestChainsEveryLook(t *testing.T) {
-	p := newPlay(t, api.CreateRollout{Mode: api.ModeCanary, Gates: gates(t, "success", "error:on=hold", "flagged:on=warn")})
+	p := newPlay(t, api.CreateRollout{Mode: api.ModeCanary, Gates: gates(t, "success", "<error&>:rate:better=lower:on=hold", "flagged:on=warn")})
 	chained := ""
 	for round := range 2 {
 		for i := range 30 {
 			for j := range 19 {
-				p.record(rollout.Baseline, map[string]api.Metric{"success": api.Bool((i+j)%10 > 0), "error": api.Bool(j == 0), "flagged": api.Bool(false)})
+				p.record(rollout.Baseline, map[string]api.Metric{"success": api.Bool((i+j)%10 > 0), "<error&>": api.Bool(j == 0), "flagged": api.Bool(false)})
 			}
-			p.record(rollout.Candidate, map[string]api.Metric{"success": api.Bool(i%10 > 0), "error": api.Bool(i == round), "flagged": api.Bool(i > 5)})
+			p.record(rollout.Candidate, map[string]api.Metric{"success": api.Bool(i%10 > 0), "<error&>": api.Bool(i == round), "flagged": api.Bool(i > 5)})
 		}
 		before := digest(t, p.r)
 		d := p.tick()
@@ -73,11 +74,13 @@ func TestDigestChainsEveryLook(t *testing.T) {
 			t.Fatal("no look")
 		}
 		for _, l := range d.Looks {
-			data, err := json.Marshal(l)
-			if err != nil {
+			var data bytes.Buffer
+			enc := json.NewEncoder(&data)
+			enc.SetEscapeHTML(false) // canonical JSON escapes no more than it must
+			if err := enc.Encode(l); err != nil {
 				t.Fatal(err)
 			}
-			sum := sha256.Sum256(append([]byte(chained), data...))
+			sum := sha256.Sum256(append([]byte(chained), bytes.TrimSpace(data.Bytes())...))
 			chained = hex.EncodeToString(sum[:])
 			if !l.Tested && (l.Boundary != 0 || l.Level != 0 || l.Regressed) || l.Tested && l.Boundary == 0 {
 				t.Errorf("look %d: %+v", l.Number, l)
@@ -91,7 +94,7 @@ func TestDigestChainsEveryLook(t *testing.T) {
 		}
 	}
 	v := p.r.Ledger.View(p.r.Policy, 0.05)
-	if len(v.Gates) != 2 || v.Gates[0].Gate != "success:rate" || v.Gates[1].Gate != "error:rate" || v.Looks != p.r.Ledger.Block || v.Digest != chained || v.SpentBefore != 0.05 || v.Gates[0].Looks == 0 {
+	if len(v.Gates) != 2 || v.Gates[0].Gate != "success:rate" || v.Gates[1].Gate != "<error&>:rate" || v.Looks != p.r.Ledger.Block || v.Digest != chained || v.SpentBefore != 0.05 || v.Gates[0].Looks == 0 {
 		t.Errorf("%+v", v)
 	}
 }
@@ -138,6 +141,22 @@ func TestRelativeMarginOfSuccess(t *testing.T) {
 		p.traffic(30, 19, 11, 57)
 		if d := p.tick(); d.Decision != want {
 			t.Errorf("%s: %s, want %s: %s", text, d.Decision, want, d.Reason.Text)
+		}
+	}
+}
+
+// TestTwiceTheFailuresAsMargin: 9 of 30 beside 57 of 570 are a regression, and within a margin of 100 %.
+func TestTwiceTheFailuresAsMargin(t *testing.T) {
+	for text, want := range map[string]api.Action{"error": api.Rollback, "error:margin=100%": api.Promote} {
+		p := newPlay(t, api.CreateRollout{Mode: api.ModeCanary, Gates: gates(t, text)})
+		for i := range 30 {
+			for j := range 19 {
+				p.metric(rollout.Baseline, "error", boolean((19*i+j)%10 == 0))
+			}
+			p.metric(rollout.Candidate, "error", boolean(i%3 == 0))
+		}
+		if d := p.tick(); d.Decision != want {
+			t.Errorf("%s: %s: %s", text, d.Decision, d.Reason.Text)
 		}
 	}
 }

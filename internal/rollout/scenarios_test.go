@@ -52,36 +52,58 @@ func scenarios() []scenario {
 		{name: "an absolute margin", gates: []string{"success:margin=0.05"}, rollouts: 10, candidate: success(180), baseline: success(100)},
 		{name: "a relative margin", gates: []string{"success:margin=7%"}, rollouts: 10, candidate: success(180), baseline: success(100)},
 		{name: "odds", gates: []string{"error:margin=30%"}, rollouts: 10, candidate: release{"error": rate(180, 0)}, baseline: release{"error": rate(100, 0)}},
-		{name: "several gates", gates: []string{"success", "error:margin=0.02", "flagged:on=hold", "score:mean:on=warn"}, rollouts: 8,
+		{
+			name: "several gates", gates: []string{"success", "error:margin=0.02", "flagged:on=hold", "score:mean:on=warn"}, rollouts: 8,
 			candidate: release{"success": rate(850, 0), "error": rate(90, 0), "flagged": rate(60, 0), "score": normal(0.7, 0.1)},
-			baseline:  release{"success": rate(900, 0), "error": rate(80, 0), "flagged": rate(40, 0), "score": normal(0.7, 0.1)}},
-		{name: "metrics go missing", gates: []string{"success", "error:on=hold"}, rollouts: 8,
+			baseline:  release{"success": rate(900, 0), "error": rate(80, 0), "flagged": rate(40, 0), "score": normal(0.7, 0.1)},
+		},
+		{
+			name: "metrics go missing", gates: []string{"success", "error:on=hold"}, rollouts: 8,
 			candidate: release{"success": seldom(800, rate(900, 0)), "error": seldom(500, rate(50, 0))},
-			baseline:  release{"success": seldom(850, rate(900, 0)), "error": rate(50, 0)}},
-		{name: "a hold gate", gates: []string{"success", "flagged:on=hold"}, rollouts: 4,
-			candidate: release{"success": rate(900, 0), "flagged": rate(250, 0)}, baseline: release{"success": rate(900, 0), "flagged": rate(40, 0)}},
+			baseline:  release{"success": seldom(850, rate(900, 0)), "error": rate(50, 0)},
+		},
+		{
+			name: "a hold gate", gates: []string{"success", "flagged:on=hold"}, rollouts: 4,
+			candidate: release{"success": rate(900, 0), "flagged": rate(250, 0)}, baseline: release{"success": rate(900, 0), "flagged": rate(40, 0)},
+		},
 		{name: "not a boolean", rollouts: 1, candidate: release{"success": pick(0, 1, 1, 0.5)}, baseline: success(100)},
 		{name: "no candidate", rollouts: 1, candidate: success(100), baseline: success(100), alone: rollout.Baseline},
 		{name: "no baseline", rollouts: 1, candidate: success(100), baseline: success(100), alone: rollout.Candidate},
 		{name: "each look, rate", rollouts: 16, candidate: success(180), baseline: success(100), request: look()},
-		{name: "each look, rate and margins", gates: []string{"success:margin=0.03", "error:margin=40%:on=hold"}, rollouts: 12,
-			candidate: release{"success": rate(870, 0), "error": rate(120, 0)}, baseline: release{"success": rate(900, 0), "error": rate(80, 0)}, request: look()},
+		{
+			name: "each look, rate and margins", gates: []string{"success:margin=0.03", "error:margin=40%:on=hold"}, rollouts: 12,
+			candidate: release{"success": rate(870, 0), "error": rate(120, 0)}, baseline: release{"success": rate(900, 0), "error": rate(80, 0)}, request: look(),
+		},
 	}
 	numbers := []scenario{
-		{name: "latency", gates: []string{"latency_ms:p50", "latency_ms:p95:margin=10%", "latency_ms:p99:on=hold", "latency_ms:p90:on=warn:margin=25"}, rollouts: 4,
-			candidate: release{"latency_ms": lognormal(1000, 0.6)}, baseline: release{"latency_ms": lognormal(900, 0.6)}, request: look()},
-		{name: "outliers", gates: []string{"latency_ms:p95", "latency_ms:mean:on=hold"}, rollouts: 1, every: 25,
-			candidate: release{"latency_ms": outliers(lognormal(400, 1.2))}, baseline: release{"latency_ms": outliers(lognormal(400, 1.2))}, request: look()},
-		{name: "ties", gates: []string{"tokens:p50", "tokens:mean:margin=3%:on=hold"}, rollouts: 1, every: 25,
-			candidate: release{"tokens": pick(100, 200, 200, 300, 300)}, baseline: release{"tokens": pick(100, 200, 200, 300)}, request: look()},
-		{name: "constants", gates: []string{"cost_usd:mean", "cost_usd:p95:on=hold"}, rollouts: 1, every: 25,
-			candidate: release{"cost_usd": pick(0.1)}, baseline: release{"cost_usd": pick(0.3)}, request: look()},
-		{name: "one value", gates: []string{"cost_usd:mean", "cost_usd:p99:on=hold"}, rollouts: 1, runs: 1, every: 1,
-			candidate: release{"cost_usd": lognormal(0.01, 1)}, baseline: release{"cost_usd": lognormal(0.01, 1)}, request: look()},
-		{name: "both signs", gates: []string{"score:mean", "score:p50:margin=0.01:on=hold"}, rollouts: 1, every: 25,
-			candidate: release{"score": normal(-0.05, 1)}, baseline: release{"score": normal(0, 1)}, request: look(), unit: 3},
-		{name: "far apart", gates: []string{"cost_usd:mean", "tokens:mean:on=hold"}, rollouts: 1, every: 25,
-			candidate: release{"cost_usd": lognormal(1e-7, 2), "tokens": lognormal(3e13, 2)}, baseline: release{"cost_usd": lognormal(1e-7, 2), "tokens": lognormal(2e13, 2)}, request: look(), unit: 7},
+		{
+			name: "latency", gates: []string{"latency_ms:p50", "latency_ms:p95:margin=10%", "latency_ms:p99:on=hold", "latency_ms:p90:on=warn:margin=25"}, rollouts: 4,
+			candidate: release{"latency_ms": lognormal(1000, 0.6)}, baseline: release{"latency_ms": lognormal(900, 0.6)}, request: look(),
+		},
+		{
+			name: "outliers", gates: []string{"latency_ms:p95", "latency_ms:mean:on=hold"}, rollouts: 1, every: 25,
+			candidate: release{"latency_ms": outliers(lognormal(400, 1.2))}, baseline: release{"latency_ms": outliers(lognormal(400, 1.2))}, request: look(),
+		},
+		{
+			name: "ties", gates: []string{"tokens:p50", "tokens:mean:margin=3%:on=hold"}, rollouts: 1, every: 25,
+			candidate: release{"tokens": pick(100, 200, 200, 300, 300)}, baseline: release{"tokens": pick(100, 200, 200, 300)}, request: look(),
+		},
+		{
+			name: "constants", gates: []string{"cost_usd:mean", "cost_usd:p95:on=hold"}, rollouts: 1, every: 25,
+			candidate: release{"cost_usd": pick(0.1)}, baseline: release{"cost_usd": pick(0.3)}, request: look(),
+		},
+		{
+			name: "one value", gates: []string{"cost_usd:mean", "cost_usd:p99:on=hold"}, rollouts: 1, runs: 1, every: 1,
+			candidate: release{"cost_usd": lognormal(0.01, 1)}, baseline: release{"cost_usd": lognormal(0.01, 1)}, request: look(),
+		},
+		{
+			name: "both signs", gates: []string{"score:mean", "score:p50:margin=0.01:on=hold"}, rollouts: 1, every: 25,
+			candidate: release{"score": normal(-0.05, 1)}, baseline: release{"score": normal(0, 1)}, request: look(), unit: 3,
+		},
+		{
+			name: "far apart", gates: []string{"cost_usd:mean", "tokens:mean:on=hold"}, rollouts: 1, every: 25,
+			candidate: release{"cost_usd": lognormal(1e-7, 2), "tokens": lognormal(3e13, 2)}, baseline: release{"cost_usd": lognormal(1e-7, 2), "tokens": lognormal(2e13, 2)}, request: look(), unit: 7,
+		},
 	}
 	return append(proportions, numbers...)
 }
