@@ -331,11 +331,7 @@ func hides(g api.Gate, d *api.Difference) *float64 {
 	if d == nil || d.Lo == d.Hi {
 		return nil
 	}
-	away := g
-	if away.Better = api.BetterHigher; g.Better == api.BetterHigher {
-		away.Better = api.BetterLower
-	}
-	if openTowards(away, *d) {
+	if openTowards(opposite(g), *d) {
 		return nil
 	}
 	harm := d.Hi
@@ -363,7 +359,7 @@ func cleanReason(g api.Gate, f figures, d *api.Difference) api.Reason {
 		params["estimate"], params["lo"], params["hi"] = d.Estimate, d.Lo, d.Hi
 		text = g.Metric + " " + FormatDifference(g, *d) + ", not regressed"
 	}
-	if d != nil && f.oneLook != nil && d != f.oneLook && excludes(g, *f.oneLook, f.margin) {
+	if f.oneLook != nil && d != f.oneLook && excludes(g, *f.oneLook, f.margin) {
 		params["one_look_excludes"] = true
 		text += "; the ordinary interval of a single look would exclude " + formatMargin(g, f.margin) +
 			" (" + FormatDifference(g, *f.oneLook) + "), but looking again and again makes that happen by chance"

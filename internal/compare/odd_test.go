@@ -232,10 +232,62 @@ func TestAnOpenLimitExcludesNothing(t *testing.T) {
 	slow := series(100, func(i int) float64 { return 2000 + float64(i) })
 	fast := series(100, func(i int) float64 { return 1000 + float64(i) })
 	for baseline, excludes := range map[int]bool{71: false, 72: true} {
-		q := question([]api.Gate{gate(t, "x:p95:better=lower")}, compare.Stratum{Candidate: values(t, slow...), Baseline: values(t, fast[:baseline]...)})
-		q.Tests = []compare.Tested{{Tested: true, Reachable: true, Difference: &api.Difference{Estimate: 1000, Lo: -1, Hi: 2000}}}
-		if g := compare.Releases(q).Gates[0]; g.Reason.Params["one_look_excludes"] == true != excludes {
-			t.Errorf("%d baseline runs: %s", baseline, g.Reason.Text)
+		for _, level := range []float64{0, 0.01} { // 0: the look has no interval of its own, and only the ordinary one is shown
+			q := question([]api.Gate{gate(t, "x:p95:better=lower")}, compare.Stratum{Candidate: values(t, slow...), Baseline: values(t, fast[:baseline]...)})
+			q.Tests = []compare.Tested{{Tested: true, Reachable: true, Level: level}}
+			if g := compare.Releases(q).Gates[0]; g.Reason.Params["one_look_excludes"] == true != excludes || (g.Difference == nil) != (level == 0) {
+				t.Errorf("%d baseline runs, level %v: %s, %+v", baseline, level, g.Reason.Text, g.Difference)
+			}
+		}
+	}
+}
+
+// TestQuantilesAtALook: the interval of a look is on the side of the margin that
+// the test decided for, and a limit that so few runs do not have is open there too.
+func TestQuantilesAtALook(t *testing.T) {
+	low := func(n int) compare.Cohort {
+		return values(t, series(n, func(i int) float64 { return 1000 + float64(i) })...)
+	}
+	high := func(n int) compare.Cohort {
+		return values(t, series(n, func(i int) float64 { return 2000 + float64(i) })...)
+	}
+	for name, c := range map[string]struct {
+		candidate, baseline compare.Cohort
+		better, margin      string
+		regressed           bool
+		open                string
+		at                  float64 // the harmful limit, if it is the margin
+	}{
+		"enough, slower":                         {high(100), low(100), "lower", "0", true, "", 0},
+		"enough, slower, not decided yet":        {high(100), low(100), "lower", "0", false, "", math.Nextafter(0, -1)},
+		"enough, slower by the margin":           {high(100), low(100), "lower", "5000", true, "", 5000},
+		"the candidate has no upper limit":       {high(30), low(100), "lower", "0", true, api.OpenHi, 0},
+		"the baseline has no upper limit":        {high(100), low(60), "lower", "0", false, api.OpenLo, math.Nextafter(0, -1)},
+		"no upper limit, and regressed":          {high(100), low(60), "lower", "0", true, "", 0},
+		"neither has one":                        {high(30), low(30), "lower", "0", false, api.OpenBoth, math.Nextafter(0, -1)},
+		"higher: enough":                         {low(100), high(100), "higher", "0", true, "", 0},
+		"higher: the candidate has none":         {low(60), high(100), "higher", "0", false, api.OpenHi, math.Nextafter(0, 1)},
+		"higher: the candidate has none, margin": {low(60), high(100), "higher", "50", true, "", -50},
+		"higher: the baseline has none":          {low(100), high(30), "higher", "0", true, api.OpenLo, 0},
+	} {
+		q := question([]api.Gate{gate(t, "x:p95:better="+c.better+":margin="+c.margin)}, compare.Stratum{Candidate: c.candidate, Baseline: c.baseline})
+		q.Guarantee = api.GuaranteeRollout
+		q.Tests = []compare.Tested{{Tested: true, Reachable: true, Regressed: c.regressed, Level: 0.02}}
+		g := compare.Releases(q).Gates[0]
+		d := g.Difference
+		if d == nil {
+			t.Errorf("%s: no interval", name)
+			continue
+		}
+		limit, beyond, away := d.Lo, d.Lo >= g.Margin.Value, api.OpenHi
+		if c.better == "higher" {
+			limit, beyond, away = d.Hi, d.Hi <= -g.Margin.Value, api.OpenLo
+		}
+		if d.Open != c.open || beyond != c.regressed || c.at != 0 && limit != c.at {
+			t.Errorf("%s: %+v", name, *d)
+		}
+		if hidden := c.open == away || c.open == api.OpenBoth; (g.Hides == nil) != hidden {
+			t.Errorf("%s: hides %v of %+v", name, g.Hides, *d)
 		}
 	}
 }

@@ -65,7 +65,9 @@ const otherSide = 0.025
 // quantileAtLook is the interval that belongs to a look of the test on values
 // beyond the baseline's quantile: the ordinary one, its harmful limit at the
 // level of the look. The test is about shares and the interval about units, so
-// the limit is put on the side of the margin that the test decided for.
+// the limit is put on the side of the margin that the test decided for. Where
+// the runs are too few to have that limit, a regression says no more than that
+// the margin is exceeded, and otherwise the limit is open.
 func (q Question) quantileAtLook(g api.Gate, t *Tested, margin float64) *api.Difference {
 	if !t.Tested || !(t.Level > 0 && t.Level < 1) {
 		return nil
@@ -76,11 +78,20 @@ func (q Question) quantileAtLook(g api.Gate, t *Tested, margin float64) *api.Dif
 		return nil
 	}
 	d := *harm
-	d.Open = ""
+	side, limit, away := 1.0, harm.Lo, opposite(g)
 	if g.Better == api.BetterHigher {
-		d.Lo, d.Hi = other.Lo, onSide(harm.Hi, -margin, t.Regressed, -1)
+		side, limit, margin = -1, harm.Hi, -margin
+	}
+	open := openTowards(g, *harm)
+	if limit = onSide(limit, margin, t.Regressed, side); open && t.Regressed {
+		limit, open = margin, false
+	}
+	if g.Better == api.BetterHigher {
+		d.Lo, d.Hi = other.Lo, limit
+		d.Open = openOf(openTowards(away, *other), open)
 	} else {
-		d.Lo, d.Hi = onSide(harm.Lo, margin, t.Regressed, 1), other.Hi
+		d.Lo, d.Hi = limit, other.Hi
+		d.Open = openOf(open, openTowards(away, *other))
 	}
 	return &d
 }
@@ -102,7 +113,11 @@ func onSide(limit, margin float64, regressed bool, side float64) float64 {
 func openLimits(candidate, baseline int64, p, confidence float64) string {
 	cBelow, cAbove := stats.QuantileLimits(candidate, p, confidence)
 	bBelow, bAbove := stats.QuantileLimits(baseline, p, confidence)
-	lo, hi := !cBelow || !bAbove, !cAbove || !bBelow
+	return openOf(!cBelow || !bAbove, !cAbove || !bBelow)
+}
+
+// openOf names the limits that are open.
+func openOf(lo, hi bool) string {
 	switch {
 	case lo && hi:
 		return api.OpenBoth
@@ -167,6 +182,16 @@ func openTowards(g api.Gate, d api.Difference) bool {
 		return d.Open == api.OpenHi || d.Open == api.OpenBoth
 	}
 	return d.Open == api.OpenLo || d.Open == api.OpenBoth
+}
+
+// opposite is the gate with harm on the other side.
+func opposite(g api.Gate) api.Gate {
+	if g.Better == api.BetterHigher {
+		g.Better = api.BetterLower
+	} else {
+		g.Better = api.BetterHigher
+	}
+	return g
 }
 
 // exact: single values are at hand.
