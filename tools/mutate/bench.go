@@ -49,64 +49,70 @@ func newBench(root, skip string, directories []string) (*bench, error) {
 		return nil, err
 	}
 	b := &bench{root: temporary, skip: skip, directories: directories, tests: map[string][]string{}, flags: map[string][]string{}, exports: map[string]string{}, limit: 5 * time.Minute}
-	if err := copyModule(temporary, root); err != nil {
-		return nil, err
+	if err := errors.Join(copyModule(temporary, root), b.inspect()); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(temporary))
 	}
-	for _, d := range directories {
+	return b, nil
+}
+
+// inspect finds out which tests a package has and which may notice a change in it.
+func (b *bench) inspect() error {
+	for _, d := range b.directories {
 		b.tests[d] = append([]string{d}, b.tests[d]...)
 		used, err := b.list("{{join .Deps \"\\n\"}}", "./"+d)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		for _, other := range directories {
+		for _, other := range b.directories {
 			if other != d && slices.ContainsFunc(used, func(path string) bool { return strings.HasSuffix(path, "/"+other) }) {
 				b.tests[other] = append(b.tests[other], d)
 			}
 		}
 		tested, err := b.list("{{join .TestImports \"\\n\"}}\n{{join .XTestImports \"\\n\"}}", "./"+d)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if slices.Contains(tested, "pgregory.net/rapid") {
 			b.flags[d] = []string{"-rapid.seed=1", "-rapid.nofailfile", "-rapid.shrinktime=1ms"}
 		}
 	}
-	return b, nil
+	return nil
 }
 
 // copyModule copies the module without what starts with a dot.
 func copyModule(to, from string) error {
-	return filepath.WalkDir(from, func(path string, entry os.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		relative, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		target := filepath.Join(to, relative)
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	copied, err := os.OpenRoot(to)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = copied.Close() }() // a directory: nothing is written by closing it
+	for _, e := range entries {
+		name := e.Name()
 		switch {
-		case path != from && strings.HasPrefix(entry.Name(), "."):
-			if entry.IsDir() {
-				return filepath.SkipDir
+		case strings.HasPrefix(name, "."):
+			continue
+		case e.IsDir():
+			err = os.CopyFS(filepath.Join(to, name), os.DirFS(filepath.Join(from, name)))
+		default:
+			var data []byte
+			if data, err = os.ReadFile(filepath.Join(from, name)); err == nil {
+				err = copied.WriteFile(name, data, 0o600)
 			}
-			return nil
-		case entry.IsDir():
-			return os.MkdirAll(target, 0o700)
-		case !entry.Type().IsRegular():
-			return nil
 		}
-		data, err := os.ReadFile(path)
 		if err != nil {
 			return err
 		}
-		return os.WriteFile(target, data, 0o600)
-	})
+	}
+	return nil
 }
 
 // list asks go list about packages and returns the words of its answer.
 func (b *bench) list(format string, arguments ...string) ([]string, error) {
-	command := exec.Command("go", append([]string{"list", "-f", format}, arguments...)...)
+	command := exec.CommandContext(context.Background(), "go", append([]string{"list", "-f", format}, arguments...)...)
 	command.Dir = b.root
 	out, err := command.Output()
 	if err != nil {
@@ -214,7 +220,7 @@ var complaint = regexp.MustCompile(`(?m)^(?:\./)?([^\s:]+\.go:\d+):`)
 
 func (b *bench) compile(skip map[string]bool) (failed bool, err error) {
 	for _, d := range b.directories {
-		command := exec.Command("go", "test", "-c", "-vet=off", "-gcflags=-e", "-o", b.binary(d), "./"+d)
+		command := exec.CommandContext(context.Background(), "go", "test", "-c", "-vet=off", "-gcflags=-e", "-o", b.binary(d), "./"+d)
 		command.Dir = b.root
 		out, err := command.CombinedOutput()
 		if err == nil {

@@ -39,7 +39,7 @@ func run() int {
 	return 0
 }
 
-func measure(root, skip, only string, workers int, directories []string) error {
+func measure(root, skip, only string, workers int, directories []string) (err error) {
 	if len(directories) == 0 {
 		return errors.New("name the directories of the packages, such as internal/compare")
 	}
@@ -47,7 +47,7 @@ func measure(root, skip, only string, workers int, directories []string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(b.root)
+	defer func() { err = errors.Join(err, os.RemoveAll(b.root)) }()
 	all, err := b.build()
 	if err != nil {
 		return err
