@@ -57,6 +57,7 @@ func TestRates(t *testing.T) {
 	if g := one(t, "success", alone, apart); g.Difference != nil || g.Reason.Code != compare.ReasonNotFinite {
 		t.Errorf("no stratum with both: %+v", g)
 	}
+	difference(t, "beside a baseline alone", one(t, "success", a, apart).Difference, stats.StratifiedNewcombe(strata[:1], stats.Critical(0.95)), "newcombe", 1)
 	single := compare.Stratum{Candidate: cohort(t, 1, 1, 0), Baseline: cohort(t, 1, 0, 0)}
 	if g := one(t, "success", single); g.Difference == nil || g.Difference.Estimate != -1 {
 		t.Errorf("one run each: %+v", g.Difference)

@@ -75,6 +75,21 @@ func TestEnoughFreshRunsButNoTest(t *testing.T) {
 	}
 }
 
+// TestBaselineIsThin: with all fresh runs there it is the baseline that has too few.
+func TestBaselineIsThin(t *testing.T) {
+	p := newPlay(t, api.CreateRollout{Mode: api.ModeCanary, Steps: []int{50, 100}, Guarantee: api.GuaranteeLook})
+	for i := range 30 {
+		p.run(rollout.Candidate, "1")
+		if i%3 == 2 {
+			p.run(rollout.Baseline, "1")
+		}
+	}
+	d := p.tick()
+	if d.FreshRuns != 30 || d.Reason.Code != compare.ReasonTooFewRuns || strings.Contains(d.Reason.Text, "fresh runs") || !strings.Contains(d.Reason.Text, "the baseline has 10 of 30") {
+		t.Errorf("%d fresh runs: %s", d.FreshRuns, d.Reason.Text)
+	}
+}
+
 // TestCatchingUp: while closed blocks wait, nothing promotes; a regression is acted on at once.
 func TestCatchingUp(t *testing.T) {
 	for failing, want := range map[int]api.Action{3: api.Hold, 20: api.Rollback} {
