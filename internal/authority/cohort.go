@@ -1,15 +1,19 @@
 package authority
 
 import (
+	"strings"
+
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/compare"
 	"github.com/cobound/prova/internal/stats"
 )
 
 // addRun counts a run of an epoch of the cohort's span.
-func (c *Cohort) addRun(e Entry) {
+func (c *Cohort) addRun(e Entry, model *api.EventModel) {
 	c.Epochs = addEpoch(c.Epochs, c.Span, stats.EpochCount{Count: c.Runs}, stats.EpochCount{Epoch: e.Epoch, Count: 1})
 	c.Runs++
+	c.Mixes.Probes.Add(e.ProbeID)
+	c.Mixes.Models.Add(modelName(model))
 	c.LastIndex = e.Index
 }
 
@@ -43,6 +47,18 @@ func addEpoch(counts stats.EpochCounts, span int64, before, add stats.EpochCount
 	return counts.Of(span, before.Count, before.Ones).Add(add.Epoch, add.Count, add.Ones)
 }
 
+// modelName names a model with its version, if it says, in at most as many bytes as a name has.
+func modelName(m *api.EventModel) string {
+	if m == nil {
+		return ""
+	}
+	name := strings.TrimSpace(m.Name + " " + m.Version)
+	if len(name) > api.MaxName { // a mix keeps it, and is of bounded size
+		name = strings.ToValidUTF8(name[:api.MaxName], "")
+	}
+	return name
+}
+
 // strata turns stored cohorts into what is compared: one stratum for each span.
 func strata(cohorts []Cohort, baseline, candidate string) []compare.Stratum {
 	var out []compare.Stratum
@@ -58,7 +74,7 @@ func strata(cohorts []Cohort, baseline, candidate string) []compare.Stratum {
 		default:
 			continue
 		}
-		side.Runs, side.Epochs = c.Runs, c.Epochs
+		side.Runs, side.Mixes, side.Epochs = c.Runs, c.Mixes, c.Epochs
 		side.Metrics = make(map[string]compare.Metric, len(c.Metrics))
 		for name, summary := range c.Metrics {
 			side.Metrics[name] = compare.Metric{Summary: summary, Epochs: c.MetricEpochs[name]}

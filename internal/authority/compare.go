@@ -77,6 +77,7 @@ func (a *Authority) cohorts(ctx context.Context, p Principal, r api.CompareReque
 				cohort, side = &stratum.Candidate, compare.CandidateSide
 			}
 			cohort.Merge(c.Runs, c.Metrics)
+			cohort.Mixes.Merge(c.Mixes)
 			sides[side].span(c)
 		}
 		return nil

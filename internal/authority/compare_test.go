@@ -93,8 +93,12 @@ func TestComparePairs(t *testing.T) {
 		"nobody asked": {Gates: gates},
 		"none":         {Gates: gates, Pair: api.PairNone},
 	} {
-		if v := h.compare(r); v.Gates[0].Pairs != nil || v.Gates[0].Baseline.N != 1301 || check(v, compare.CheckPairing).Status != "" {
+		v := h.compare(r)
+		if v.Gates[0].Pairs != nil || v.Gates[0].Baseline.N != 1301 || check(v, compare.CheckPairing).Status != "" {
 			t.Errorf("%s: %+v %+v", name, v.Gates[0], v.Checks)
+		}
+		if c := check(v, compare.CheckMix); c.Status != api.CheckWarn || !strings.Contains(c.Detail, "most of all m v36: 100.0 % of the baseline, 0.0 % of the candidate") {
+			t.Errorf("%s: without reading runs: %+v", name, c)
 		}
 	}
 	one := h.compare(api.CompareRequest{Gates: []api.Gate{gateOf(t, "success:pair=probe"), gates[1]}})

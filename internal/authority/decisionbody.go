@@ -2,6 +2,7 @@ package authority
 
 import (
 	"crypto/sha256"
+	"encoding"
 	"encoding/hex"
 	"maps"
 	"slices"
@@ -191,37 +192,36 @@ func evidenceOf(v view, next rollout.Rollout, d rollout.Decision) (*evidenced, e
 	return e, nil
 }
 
-// cohortDigest is the SHA-256, in hex, of the digests of the parts: each
-// metric, sorted by name, and before them, without a name, the runs. A part is
-// its name, a zero byte, and the SHA-256 of its summary's bytes followed by
-// those of its counts by epoch, which are there only if the span has several.
+// cohortDigest is the SHA-256, in hex, of the digests of the parts: without a
+// name the runs, then each metric, sorted by name. A part is its name, a zero
+// byte, and the SHA-256 of its bytes: of the runs the mixes of probes and of
+// models, of a metric its summary, each followed by its counts by epoch, which
+// are there only if the span has several.
 func cohortDigest(c Cohort) (string, error) {
 	h := sha256.New()
-	part := func(name string, summary []byte, epochs stats.EpochCounts) error {
+	part := func(name string, epochs stats.EpochCounts, of ...encoding.BinaryMarshaler) error {
 		if len(epochs) > 0 {
-			data, err := epochs.MarshalBinary()
+			of = append(of, epochs)
+		}
+		var bytes []byte
+		for _, m := range of {
+			data, err := m.MarshalBinary()
 			if err != nil {
 				return err
 			}
-			summary = append(summary, data...)
+			bytes = append(bytes, data...)
 		}
-		sum := sha256.Sum256(summary)
+		sum := sha256.Sum256(bytes)
 		h.Write([]byte(name))
 		h.Write([]byte{0})
 		h.Write(sum[:])
 		return nil
 	}
-	if len(c.Epochs) > 0 {
-		if err := part("", nil, c.Epochs); err != nil {
-			return "", err
-		}
+	if err := part("", c.Epochs, c.Mixes.Probes, c.Mixes.Models); err != nil {
+		return "", err
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Metrics)) {
-		data, err := c.Metrics[name].MarshalBinary()
-		if err != nil {
-			return "", err
-		}
-		if err := part(name, data, c.MetricEpochs[name]); err != nil {
+		if err := part(name, c.MetricEpochs[name], c.Metrics[name]); err != nil {
 			return "", err
 		}
 	}

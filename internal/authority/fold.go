@@ -96,7 +96,7 @@ func (f *fold) addRun(w *pending) error {
 	if err != nil {
 		return err
 	}
-	c.addRun(*e)
+	c.addRun(*e, w.event.Model)
 	if err := c.addMetrics(e.Epoch, w.event.Metrics, unit); err != nil {
 		return err
 	}

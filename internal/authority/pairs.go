@@ -41,7 +41,6 @@ type pairedSide struct {
 	older             bool // runs were left out
 	outcomes          map[string][]map[string]api.Metric
 	probeOf           map[string]string // of the first run of an id that has outcomes
-	mixes             compare.Mixes
 }
 
 // span bounds the log indexes of the runs of a release.
@@ -63,11 +62,6 @@ func (p *pairing) prepare(how string, gates *[]api.Gate, stratum *compare.Stratu
 		return nil, err
 	}
 	stratum.Pairs = p.pairs.Pairs()
-	for side, cohort := range []*compare.Cohort{compare.BaselineSide: &stratum.Baseline, compare.CandidateSide: &stratum.Candidate} {
-		if cohort.Mixes.Probes.Count() == 0 {
-			cohort.Mixes = p.sides[side].mixes
-		}
-	}
 	candidate, baseline := p.pairs.Partners()
 	paired, check := compare.PairGates(how, *gates, candidate, baseline)
 	*gates = paired
@@ -171,7 +165,6 @@ func (p *pairing) take(side compare.Side, e Entry) error {
 	if _, ok := s.outcomes[e.RunID]; ok && e.RunID != "" { // newest first, so the first run of the id comes last and stays
 		s.probeOf[e.RunID] = e.ProbeID
 	}
-	s.mixes.Add(e.ProbeID, modelName(body.Model), e.Environment)
 	return p.pairs.Add(e.ProbeID, side, body.Metrics)
 }
 
@@ -209,12 +202,4 @@ func runOf(e Entry) (runBody, error) {
 		return runBody{}, fmt.Errorf("receipt %s: %w", e.EventID, err)
 	}
 	return body, nil
-}
-
-// modelName names a model with its version, if it says.
-func modelName(m *api.EventModel) string {
-	if m == nil {
-		return ""
-	}
-	return strings.TrimSpace(m.Name + " " + m.Version)
 }

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/internal/compare"
 	"github.com/cobound/prova/internal/stats"
 	"github.com/cobound/prova/receipt"
 )
@@ -203,6 +204,9 @@ type Cohort struct {
 	FirstIndex  int64
 	LastIndex   int64
 	Metrics     map[string]stats.Summary
+	// Mixes count the runs by probe and by model; the environment is one. They are
+	// empty of runs that were counted before mixes were kept.
+	Mixes compare.Mixes
 	// Epochs counts the runs of each epoch, and MetricEpochs, by metric, those
 	// that carry it. They are empty while all are of the span's first epoch.
 	Epochs       stats.EpochCounts
@@ -238,7 +242,7 @@ type EvidenceReader interface {
 type EvidenceWriter interface {
 	// SaveEpoch adds or replaces an epoch.
 	SaveEpoch(e Epoch) error
-	// SaveCohort adds a cohort or replaces its counts and the summaries that c holds; summaries that c does not hold stay.
+	// SaveCohort adds a cohort or replaces its counts, its mixes and the summaries that c holds; summaries that c does not hold stay.
 	SaveCohort(c Cohort) error
 }
 

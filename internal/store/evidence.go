@@ -68,19 +68,32 @@ func (s *snapshot) Cohorts(filter authority.CohortFilter) ([]authority.Cohort, e
 	return s.cohorts("list cohorts", cohorts, summaries)
 }
 
+const cohortColumns = "app_id, environment, span, release, runs, first_index, last_index, epochs, probes, models"
+
+// scanCohort reads a cohort without its summaries.
+func scanCohort(r row) (authority.Cohort, error) {
+	var c authority.Cohort
+	var epochs, probes, models []byte
+	if err := r.Scan(&c.AppID, &c.Environment, &c.Span, &c.Release, &c.Runs, &c.FirstIndex, &c.LastIndex, &epochs, &probes, &models); err != nil {
+		return c, err
+	}
+	var err error
+	if c.Epochs, err = epochCounts(epochs); err != nil {
+		return c, fmt.Errorf("the epochs of a cohort: %w", err)
+	}
+	if c.Mixes.Probes, err = mix(probes); err != nil {
+		return c, fmt.Errorf("the probes of a cohort: %w", err)
+	}
+	if c.Mixes.Models, err = mix(models); err != nil {
+		return c, fmt.Errorf("the models of a cohort: %w", err)
+	}
+	return c, nil
+}
+
 // cohorts reads cohorts by span, then release, and then their summaries in
 // the same order, so that one pass joins them.
 func (s *snapshot) cohorts(what string, cohorts, summaries conditions) ([]authority.Cohort, error) {
-	all, err := list(s.session, what, `SELECT app_id, environment, span, release, runs, first_index, last_index, epochs FROM cohorts`+
-		cohorts.where()+" ORDER BY span, release", cohorts.args,
-		func(r row) (c authority.Cohort, err error) {
-			var epochs []byte
-			if err := r.Scan(&c.AppID, &c.Environment, &c.Span, &c.Release, &c.Runs, &c.FirstIndex, &c.LastIndex, &epochs); err != nil {
-				return c, err
-			}
-			c.Epochs, err = epochCounts(epochs)
-			return c, err
-		})
+	all, err := list(s.session, what, "SELECT "+cohortColumns+" FROM cohorts"+cohorts.where()+" ORDER BY span, release", cohorts.args, scanCohort)
 	if err != nil {
 		return nil, err
 	}
@@ -151,6 +164,24 @@ func epochColumn(counts stats.EpochCounts) (any, error) {
 	return counts.MarshalBinary()
 }
 
+// mix reads a column that is NULL where nothing was counted.
+func mix(data []byte) (stats.Mix, error) {
+	var m stats.Mix
+	if data == nil {
+		return m, nil
+	}
+	err := m.UnmarshalBinary(data)
+	return m, err
+}
+
+// mixColumn is what mix reads.
+func mixColumn(m stats.Mix) (any, error) {
+	if m.Count() == 0 {
+		return nil, nil
+	}
+	return m.MarshalBinary()
+}
+
 func (t *tx) SaveCohort(c authority.Cohort) error {
 	if err := t.hold("save a cohort"); err != nil {
 		return err
@@ -159,10 +190,19 @@ func (t *tx) SaveCohort(c authority.Cohort) error {
 	if err != nil {
 		return fmt.Errorf("store: save the epochs of a cohort: %w", err)
 	}
-	_, err = t.exec("save a cohort", `INSERT INTO cohorts (org, app_id, environment, span, release, runs, first_index, last_index, epochs)
- VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (org, app_id, environment, span, release) DO UPDATE
- SET runs = excluded.runs, first_index = excluded.first_index, last_index = excluded.last_index, epochs = excluded.epochs`,
-		t.org, c.AppID, c.Environment, c.Span, c.Release, c.Runs, c.FirstIndex, c.LastIndex, epochs)
+	probes, err := mixColumn(c.Mixes.Probes)
+	if err != nil {
+		return fmt.Errorf("store: save the probes of a cohort: %w", err)
+	}
+	models, err := mixColumn(c.Mixes.Models)
+	if err != nil {
+		return fmt.Errorf("store: save the models of a cohort: %w", err)
+	}
+	_, err = t.exec("save a cohort", "INSERT INTO cohorts (org, "+cohortColumns+`)
+ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (org, app_id, environment, span, release) DO UPDATE
+ SET runs = excluded.runs, first_index = excluded.first_index, last_index = excluded.last_index,
+     epochs = excluded.epochs, probes = excluded.probes, models = excluded.models`,
+		t.org, c.AppID, c.Environment, c.Span, c.Release, c.Runs, c.FirstIndex, c.LastIndex, epochs, probes, models)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"fmt"
+
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/authority"
 	"github.com/cobound/prova/internal/stats"
@@ -157,6 +159,41 @@ func testCohortEpochs(f *fixture) {
 	if err := f.View(f.ctx(), "acme", func(s authority.Snapshot) error { _, err := read(s); return err }); err == nil {
 		f.Error("counts that do not add up to the summary were read")
 	}
+}
+
+// testCohortMixes: mixes are kept beside a cohort, by name and in groups, and
+// their size is bounded.
+func testCohortMixes(f *fixture) {
+	named := authority.Cohort{AppID: "bot", Environment: "production", Span: 1, Release: "v1", Runs: 3, FirstIndex: 1, LastIndex: 9}
+	for _, probe := range []string{"claim-0017", "", "claim-0017"} {
+		named.Mixes.Add(probe, "model 2", "")
+	}
+	named.Mixes.Environments = stats.Mix{} // one, which is in the key
+	grouped := authority.Cohort{AppID: "bot", Environment: "production", Span: 1, Release: "v2", Runs: 1000, FirstIndex: 2, LastIndex: 8}
+	for i := range 1000 {
+		grouped.Mixes.Probes.Add(fmt.Sprintf("probe-%d", i))
+	}
+	save := func(c authority.Cohort) {
+		f.locked("acme", func(tx authority.Tx) error { return tx.SaveCohort(c) })
+	}
+	read := func(release string) authority.Cohort {
+		return must(f, "acme", func(s authority.Snapshot) (authority.Cohort, error) { return s.Cohort("bot", "production", 1, release) })
+	}
+	save(named)
+	save(grouped)
+	equal(f, "by name", read("v1"), named)
+	equal(f, "in groups", read("v2"), grouped)
+	if data, _ := read("v2").Mixes.Probes.MarshalBinary(); len(data) > 1000 {
+		f.Errorf("a mix of 1000 probes has %d bytes", len(data))
+	}
+	named.Runs++
+	named.Mixes.Probes.Add("claim-0018")
+	named.Mixes.Models.Add("")
+	save(named)
+	equal(f, "replaced", read("v1"), named)
+	equal(f, "listed", must(f, "acme", func(s authority.Snapshot) ([]authority.Cohort, error) {
+		return s.Cohorts(authority.CohortFilter{AppID: "bot", Environment: "production", Releases: []string{"v1", "v2"}})
+	}), []authority.Cohort{named, grouped})
 }
 
 func testReleases(f *fixture) {

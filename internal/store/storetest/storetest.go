@@ -41,6 +41,7 @@ func Run(t *testing.T, open func(t *testing.T) authority.Store) {
 		{"Epochs", testEpochs},
 		{"Cohorts", testCohorts},
 		{"CohortEpochs", testCohortEpochs},
+		{"CohortMixes", testCohortMixes},
 		{"Releases", testReleases},
 		{"RoundTripRollout", testRoundTripRollout},
 		{"Rollouts", testRollouts},
@@ -162,6 +163,7 @@ func absent[T any](f *fixture, org, what string, fn func(authority.Snapshot) (T,
 var options = cmp.Options{
 	cmp.Comparer(func(a, b receipt.Tree) bool { return text(a.MarshalText()) == text(b.MarshalText()) }),
 	cmp.Comparer(func(a, b stats.Summary) bool { return text(a.MarshalBinary()) == text(b.MarshalBinary()) }),
+	cmp.Comparer(func(a, b stats.Mix) bool { return text(a.MarshalBinary()) == text(b.MarshalBinary()) }),
 	cmpopts.EquateEmpty(),
 }
 
