@@ -6,9 +6,8 @@ import (
 	"time"
 
 	"github.com/cobound/prova/api"
-	"github.com/cobound/prova/internal/compare"
+	"github.com/cobound/prova/internal/evidence"
 	"github.com/cobound/prova/internal/rollout"
-	"github.com/cobound/prova/internal/stats"
 )
 
 // beginning is a rollout that is about to be declared.
@@ -135,62 +134,34 @@ func (b *beginning) firstBlock(tx Tx, epoch, index int64) (rollout.Block, error)
 	if b.before == nil {
 		return rollout.FirstBlock(b.Core.Policy, b.history, rollout.RuleOf(b.Core.Policy, b.history.Runs), epoch, index), nil
 	}
-	record, err := tx.OpenBlock(b.before.Core.ID)
+	r, err := fillingOf(tx, b.before.record)
 	if err != nil {
 		return rollout.Block{}, err
 	}
-	r := filling{record: b.before.record}
-	if err := json.Unmarshal(record.Doc, &r.block); err != nil {
+	t := evidence.NewTarget(Epoch{AppID: b.AppID, Environment: b.Environment, Number: epoch})
+	if err := newFold(tx).End(t, &r, index); err != nil {
 		return rollout.Block{}, err
 	}
-	s := &target{epoch: Epoch{AppID: b.AppID, Environment: b.Environment, Number: epoch}}
-	if err := newFold(tx).end(s, &r, index); err != nil {
-		return rollout.Block{}, err
-	}
-	b.pendingBlocks = append(b.pendingBlocks, r.closed...)
-	r.block.BeginStep(b.Core.Weight(), index)
-	return r.block, nil
+	b.pendingBlocks = append(b.pendingBlocks, r.Closed...)
+	r.Block.BeginStep(b.Core.Weight(), index)
+	return r.Block, nil
 }
 
-// What a history is made of.
-const (
-	HistoryAge  = 30 * 24 * time.Hour
-	HistoryRuns = 1000
-)
-
-// history freezes what the baseline reported before the rollout: its cohorts of
-// the last 30 days, newest first, until they have 1,000 runs; nothing under a
+// history freezes what the baseline reported before the rollout; nothing under a
 // policy that wants baseline runs beside the candidate's.
 func (a *Authority) history(tx Tx, r api.CreateRollout, p api.Policy) (rollout.History, error) {
-	var h rollout.History
 	if p.Baseline != api.BaselineAuto {
-		return h, nil
+		return rollout.History{}, nil
 	}
 	cohorts, err := tx.Cohorts(CohortFilter{AppID: r.AppID, Environment: r.Environment, FromSpan: 1, Releases: []string{r.BaselineRelease}, Metrics: gated(p.Gates)})
 	if err != nil {
-		return h, err
+		return rollout.History{}, err
 	}
-	var all compare.Cohort
-	for i := len(cohorts) - 1; i >= 0 && h.Runs < HistoryRuns; i-- {
-		c := cohorts[i]
-		last, err := tx.Entries(EntryFilter{From: c.LastIndex}, 1)
-		if err != nil {
-			return h, err
+	return evidence.History(cohorts, gated(p.Gates), a.now(), func(index int64) (time.Time, error) {
+		entries, err := tx.Entries(EntryFilter{From: index}, 1)
+		if err != nil || len(entries) == 0 {
+			return time.Time{}, err
 		}
-		if len(last) == 0 || a.now().Sub(last[0].RecordedAt) > HistoryAge {
-			break
-		}
-		if h.Runs == 0 {
-			h.LastIndex = c.LastIndex
-		}
-		h.Runs, h.FirstIndex = h.Runs+c.Runs, c.FirstIndex
-		all.Merge(c.Runs, c.Metrics)
-	}
-	h.Metrics = map[string]stats.Summary{}
-	for _, g := range p.Gates {
-		if m, ok := all.Metrics[g.Metric]; ok {
-			h.Metrics[g.Metric] = m.Summary
-		}
-	}
-	return h, nil
+		return entries[0].RecordedAt, nil
+	})
 }

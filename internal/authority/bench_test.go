@@ -8,6 +8,7 @@ import (
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/authority"
+	"github.com/cobound/prova/internal/evidence"
 	"github.com/cobound/prova/internal/stats"
 )
 
@@ -104,7 +105,7 @@ func (h *house) shadowOf(gates []string) string {
 func (h *house) grow(b *testing.B, runs int64) {
 	b.Helper()
 	const spans = 4
-	inEpoch := min(runs/spans, authority.EpochRuns/2) // of each of two releases
+	inEpoch := min(runs/spans, evidence.EpochRuns/2) // of each of two releases
 	first := sample(b, inEpoch, func(unit uint64) uint64 { return unit })
 	// Later epochs repeat one sample, whose units must not seem to be clustered: none has one of the smallest hashes, which are looked at.
 	later := sample(b, inEpoch, func(unit uint64) uint64 {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/internal/evidence"
 	"github.com/cobound/prova/internal/rollout"
 )
 
@@ -206,7 +207,7 @@ func (a *Authority) declare(tx Tx, p Principal, head Head, b *beginning, now tim
 		Subject: subject{RolloutID: s.Core.ID, BaselineRelease: s.BaselineRelease, CandidateRelease: s.CandidateRelease},
 		Stream:  stream{ID: s.Core.ID}, Mode: s.Core.Policy.Mode, Step: s.Core.Step, Weight: s.Core.Weight(), Policy: s.Core.Policy,
 		PolicyDigest: s.PolicyDigest, Engine: api.Engine, Attempt: s.Core.Attempt, AttemptReason: s.AttemptReason, SpentBefore: s.SpentBefore,
-		FirstEpoch: s.FirstEpoch, History: s.Core.History, Labels: s.Labels, Conditions: conditions(s.Core.Policy),
+		FirstEpoch: s.FirstEpoch, History: s.Core.History, Labels: s.Labels, Conditions: evidence.Conditions(s.Core.Policy),
 	}
 	if b.before != nil {
 		body.Continues = b.before.Core.ID
@@ -237,8 +238,7 @@ func (a *Authority) declare(tx Tx, p Principal, head Head, b *beginning, now tim
 			return err
 		}
 	}
-	f := filling{record: RolloutRecord{ID: s.Core.ID}, closed: b.pendingBlocks, block: first}
-	return f.save(tx)
+	return saveBlocks(tx, evidence.Filling{RolloutID: s.Core.ID, Closed: b.pendingBlocks, Block: first})
 }
 
 // beginEpoch ends the open epoch, so that a rollout's evidence begins with a
@@ -246,16 +246,16 @@ func (a *Authority) declare(tx Tx, p Principal, head Head, b *beginning, now tim
 // blocks that others are filling; a shadow does not.
 func beginEpoch(tx Tx, s stored, index int64, now time.Time) (int64, error) {
 	f := newFold(tx)
-	sp, err := f.target(s.AppID, s.Environment, index, now)
+	t, err := f.Target(s.AppID, s.Environment, index, now)
 	if err != nil {
 		return 0, err
 	}
 	if s.shadow() {
-		sp.begin(index, now)
-	} else if err := f.cut(sp, index, now); err != nil {
+		t.Begin(index, now)
+	} else if err := f.Cut(t, index, now); err != nil {
 		return 0, err
 	}
-	return sp.epoch.Number, f.save()
+	return t.Epoch.Number, saveChanges(tx, f.Changes())
 }
 
 // traffic is what has been seen of the app, and the metrics that the baseline has reported.

@@ -8,15 +8,14 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/cobound/prova/api"
-	"github.com/cobound/prova/internal/compare"
-	"github.com/cobound/prova/internal/stats"
+	"github.com/cobound/prova/internal/evidence"
 	"github.com/cobound/prova/receipt"
 )
 
 // Errors that a Store returns. Anything else is an outage or a bug.
 var (
 	// ErrNotFound: the org has no such row. It never tells whether another org has one.
-	ErrNotFound = errors.New("not found")
+	ErrNotFound = evidence.ErrNotFound
 	// ErrVersion: the rollout moved since it was read; start again from a fresh read.
 	ErrVersion = errors.New("the rollout has moved since it was read")
 	// ErrExists: a row with this key is there already.
@@ -178,51 +177,15 @@ type LogWriter interface {
 	SaveCheckpoint(c api.Checkpoint) (api.Checkpoint, error)
 }
 
-// Epoch is a range of log indexes of an app and environment in which no weight
-// changed. Only the one with the highest number is open.
-type Epoch struct {
-	AppID       string
-	Environment string
-	Number      int64 // from 1
-	// Span is the number of the first epoch of its span: the run of epochs that
-	// began with new evidence or another weight. An epoch that begins because the
-	// one before it was long enough stays in that one's span.
-	Span int64
-	// FirstIndex is the smallest log index that can belong to the epoch.
-	FirstIndex int64
-	StartedAt  time.Time
-	Runs       int64
-}
-
-// Cohort is what the runs of one release in one span add up to.
-type Cohort struct {
-	AppID       string
-	Environment string
-	Span        int64  // the number of its first epoch
-	Release     string // empty for runs that carry none
-	Runs        int64
-	FirstIndex  int64
-	LastIndex   int64
-	Metrics     map[string]stats.Summary
-	// Mixes count the runs by probe and by model; the environment is one. They are
-	// empty of runs that were counted before mixes were kept.
-	Mixes compare.Mixes
-	// Epochs counts the runs of each epoch, and MetricEpochs, by metric, those
-	// that carry it. They are empty while all are of the span's first epoch.
-	Epochs       stats.EpochCounts
-	MetricEpochs map[string]stats.EpochCounts
-}
-
-// CohortFilter selects cohorts of an app and environment.
-type CohortFilter struct {
-	AppID, Environment string
-	// FromSpan is the smallest span.
-	FromSpan int64
-	// Releases are those whose cohorts are read; without any, none is.
-	Releases []string
-	// Metrics are those whose summaries are read; nil reads all.
-	Metrics []string
-}
+// What runs add up to, as the pure core folds it.
+type (
+	// Epoch is a range of log indexes in which no weight changed.
+	Epoch = evidence.Epoch
+	// Cohort is what the runs of one release in one span add up to.
+	Cohort = evidence.Cohort
+	// CohortFilter selects cohorts of an app and environment.
+	CohortFilter = evidence.CohortFilter
+)
 
 // EvidenceReader reads epochs and cohorts.
 type EvidenceReader interface {

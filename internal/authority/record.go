@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/internal/evidence"
 	"github.com/cobound/prova/receipt"
 )
 
@@ -128,7 +129,7 @@ func (a *Authority) record(tx Tx, work []*pending) error {
 		}
 		index := head.Tree.Size() + int64(len(entries))
 		w.entry.Index = index
-		if err := fold.add(w); err != nil {
+		if err := add(fold, w); err != nil {
 			if _, refused := errors.AsType[*Error](err); refused {
 				refuse(w.result, err)
 				continue
@@ -147,7 +148,36 @@ func (a *Authority) record(tx Tx, work []*pending) error {
 	if _, err := appendEntries(tx, head, entries); err != nil {
 		return err
 	}
-	return fold.save()
+	return saveChanges(tx, fold.Changes())
+}
+
+// add folds an event in and notes what its sender should know. An *Error
+// refuses it; any other ends the transaction.
+func add(fold *evidence.Fold, w *pending) error {
+	e := evidence.Event{
+		Index: w.entry.Index, EventID: w.entry.EventID, Kind: w.entry.Kind, AppID: w.entry.AppID, Environment: w.entry.Environment,
+		Release: w.entry.Release, RunID: w.entry.RunID, ProbeID: w.entry.ProbeID, UnitID: w.event.UnitID,
+		Model: evidence.ModelName(w.event.Model), RecordedAt: w.entry.RecordedAt, Metrics: w.event.Metrics,
+	}
+	note, err := fold.Add(&e)
+	if known, ok := errors.AsType[*evidence.KnownMetric](err); ok {
+		return &Error{
+			Code: CodeConflict, Detail: fmt.Sprintf("the run %q has the metric %s already (receipt %s); an outcome only adds", known.RunID, known.Metric, known.EventID),
+			Fields: []api.FieldError{{Pointer: "/metrics/" + known.Metric, Detail: "the run has this metric already"}},
+		}
+	}
+	if err != nil {
+		return err
+	}
+	w.entry.Epoch, w.entry.Release = e.Epoch, e.Release
+	switch note {
+	case evidence.NoRelease:
+		w.result.Note = "the run carries no release: it is kept and not counted; set source.release or the header " + api.ReleaseHeader
+	case evidence.UnknownRun:
+		w.result.Note = "no run with this run_id has been seen: the outcome is kept and not counted"
+	case evidence.Counted:
+	}
+	return nil
 }
 
 func idempotencyScope(e Entry) [3]string {

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/cobound/prova/api"
-	"github.com/cobound/prova/internal/stats"
 	"github.com/cobound/prova/receipt"
 )
 
@@ -70,15 +69,4 @@ func appendEntries(tx Tx, head Head, entries []Entry) (Head, error) {
 		head.Tree = head.Tree.Append(e.Leaf)
 	}
 	return head, tx.Append(entries, head)
-}
-
-// unitOf is the unit that a run was sampled with: its user or session, else
-// its probe, else the run itself.
-func unitOf(unitID, probeID, eventID string) uint64 {
-	for _, u := range []struct{ kind, id string }{{"unit", unitID}, {"probe", probeID}} {
-		if u.id != "" {
-			return uint64(stats.SeedOf(u.kind, u.id))
-		}
-	}
-	return uint64(stats.SeedOf("run", eventID))
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/authority"
+	"github.com/cobound/prova/internal/evidence"
 	"github.com/cobound/prova/internal/stats"
 	"github.com/cobound/prova/receipt"
 )
@@ -73,7 +74,7 @@ func TestSpan(t *testing.T) {
 	span := h.openEpoch().Number
 	h.runs("v36", 190, 19) // 10 % fail
 	h.runs("v37", 10, 1)
-	h.clock.pass(authority.EpochTime)
+	h.clock.pass(evidence.EpochTime)
 	h.runs("v36", 10, 5) // 50 % fail
 	h.runs("v37", 190, 95)
 
@@ -162,10 +163,10 @@ func TestSpanBegins(t *testing.T) {
 			t.Errorf("%+v", tick.Decision)
 		}
 	})
-	for number, full := range map[int64]bool{authority.SpanEpochs - 1: false, authority.SpanEpochs: true} {
+	for number, full := range map[int64]bool{evidence.SpanEpochs - 1: false, evidence.SpanEpochs: true} {
 		h := newHouse(t)
 		h.setEpoch(authority.Epoch{AppID: "claims-agent", Environment: api.DefaultEnvironment, Number: number, Span: 1, StartedAt: h.clock.now(), Runs: 1})
-		h.clock.pass(authority.EpochTime)
+		h.clock.pass(evidence.EpochTime)
 		h.runs("v36", 1, 0)
 		if got := h.openEpoch(); got.Number != number+1 || (got.Span == got.Number) != full || !full && got.Span != 1 {
 			t.Errorf("after epoch %d of span 1: %+v", number, got)
@@ -178,7 +179,7 @@ func TestEpochIsCutBySize(t *testing.T) {
 	h := newHouse(t)
 	h.runs("v36", 3, 0)
 	e := h.openEpoch()
-	e.Runs = authority.EpochRuns - 2
+	e.Runs = evidence.EpochRuns - 2
 	h.setEpoch(e)
 	h.runs("v36", 5, 1)
 	if open := h.openEpoch(); open.Number != 2 || open.Span != 1 || open.Runs != 3 || open.FirstIndex != e.FirstIndex+5 {
@@ -186,7 +187,7 @@ func TestEpochIsCutBySize(t *testing.T) {
 	}
 	err := h.Store.View(h.ctx, h.owner.Org, func(s authority.Snapshot) error {
 		ended, err := s.Epoch("claims-agent", api.DefaultEnvironment, 1)
-		if ended.Runs != authority.EpochRuns {
+		if ended.Runs != evidence.EpochRuns {
 			t.Errorf("ended epoch %+v", ended)
 		}
 		return err
@@ -215,7 +216,7 @@ func TestOutcomeOfAnOldRun(t *testing.T) {
 		}
 	}
 	h.record(run("first"), run("other"))
-	h.clock.pass(authority.EpochTime)
+	h.clock.pass(evidence.EpochTime)
 	h.record(run("second"))
 	h.create(canary("v36", "v37")) // a span of its own
 	h.record(run("third"))

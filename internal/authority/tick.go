@@ -9,6 +9,7 @@ import (
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/compare"
+	"github.com/cobound/prova/internal/evidence"
 	"github.com/cobound/prova/internal/rollout"
 	"github.com/cobound/prova/receipt"
 )
@@ -91,19 +92,19 @@ func (a *Authority) read(ctx context.Context, p Principal, id string) (view, err
 		}); err != nil {
 			return err
 		}
-		v.evidence, err = evidence(s, v, a.now())
+		v.evidence, err = gather(s, v, a.now())
 		return err
 	})
 	return v, err
 }
 
-func evidence(s Snapshot, v view, now time.Time) (rollout.Evidence, error) {
+func gather(s Snapshot, v view, now time.Time) (rollout.Evidence, error) {
 	limit := max(looksPerTick/len(v.Core.Policy.Gates), 1)
 	records, err := s.ClosedBlocks(v.Core.ID, v.Core.Ledger.Block, limit+1)
 	if err != nil {
 		return rollout.Evidence{}, err
 	}
-	e := rollout.Evidence{Strata: strata(v.cohorts, v.BaselineRelease, v.CandidateRelease), StepAge: now.Sub(v.StepAt).Truncate(time.Second)}
+	e := rollout.Evidence{Strata: evidence.Strata(v.cohorts, v.BaselineRelease, v.CandidateRelease), StepAge: now.Sub(v.StepAt).Truncate(time.Second)}
 	for i, r := range records {
 		if i == limit {
 			e.More = true
@@ -279,33 +280,17 @@ func (a *Authority) write(ctx context.Context, p Principal, v view, next rollout
 	return done, decided, err
 }
 
-// endStep ends what a transition ends before index: of a canary, whose weight
-// changes, the epoch with every block that is being filled; of a shadow only
-// its own block, because nothing changed for anybody else.
+// endStep ends what a transition ends before index.
 func endStep(tx Tx, s stored, index int64, now time.Time) error {
 	f := newFold(tx)
-	sp, err := f.target(s.AppID, s.Environment, index, now)
+	t, err := f.Target(s.AppID, s.Environment, index, now)
 	if err != nil {
 		return err
 	}
-	if !s.shadow() {
-		if err := f.cut(sp, index, now); err != nil {
-			return err
-		}
+	if err := f.EndStep(t, s.Core.ID, s.Core.Policy.Mode, s.Core.Weight(), index, now); err != nil {
+		return err
 	}
-	for _, r := range sp.rollouts {
-		if r.record.ID != s.Core.ID {
-			continue
-		}
-		if s.shadow() {
-			if err := f.end(sp, r, index); err != nil {
-				return err
-			}
-		}
-		r.block.BeginStep(s.Core.Weight(), index)
-		r.dirty = true
-	}
-	return f.save()
+	return saveChanges(tx, f.Changes())
 }
 
 // EvaluateActive ticks every active or paused rollout of the org. One

@@ -1,6 +1,7 @@
-package authority
+package evidence
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/cobound/prova/api"
@@ -8,22 +9,26 @@ import (
 	"github.com/cobound/prova/internal/stats"
 )
 
+func (k cohortKey) compare(o cohortKey) int {
+	return cmp.Or(cmp.Compare(k.span, o.span), cmp.Compare(k.release, o.release))
+}
+
 // addRun counts a run of an epoch of the cohort's span.
-func (c *Cohort) addRun(e Entry, model *api.EventModel) {
+func (c *Cohort) addRun(e Event) {
 	c.Epochs = addEpoch(c.Epochs, c.Span, stats.EpochCount{Count: c.Runs}, stats.EpochCount{Epoch: e.Epoch, Count: 1})
 	c.Runs++
 	c.Mixes.Probes.Add(e.ProbeID)
-	c.Mixes.Models.Add(modelName(model))
+	c.Mixes.Models.Add(e.Model)
 	c.LastIndex = e.Index
 }
 
-// addMetrics folds in metrics of a run of an epoch of the cohort's span. An *Error refuses them.
+// addMetrics folds in metrics of a run of an epoch of the cohort's span.
 func (c *Cohort) addMetrics(epoch int64, metrics map[string]api.Metric, unit uint64) error {
 	for name, value := range metrics { // each metric has a summary of its own, so the order does not matter
 		s := c.Metrics[name]
 		before := stats.EpochCount{Count: s.Count(), Ones: s.Ones()}
 		if err := s.Add(value.Value, unit); err != nil {
-			return invalid("/metrics/"+name, "%v", err)
+			return err
 		}
 		c.Metrics[name] = s
 		counts := addEpoch(c.MetricEpochs[name], c.Span, before, stats.EpochCount{Epoch: epoch, Count: 1, Ones: s.Ones() - before.Ones})
@@ -47,8 +52,8 @@ func addEpoch(counts stats.EpochCounts, span int64, before, add stats.EpochCount
 	return counts.Of(span, before.Count, before.Ones).Add(add.Epoch, add.Count, add.Ones)
 }
 
-// modelName names a model with its version, if it says, in at most as many bytes as a name has.
-func modelName(m *api.EventModel) string {
+// ModelName names a model with its version, if it says, in at most as many bytes as a name has.
+func ModelName(m *api.EventModel) string {
 	if m == nil {
 		return ""
 	}
@@ -59,8 +64,8 @@ func modelName(m *api.EventModel) string {
 	return name
 }
 
-// strata turns stored cohorts into what is compared: one stratum for each span.
-func strata(cohorts []Cohort, baseline, candidate string) []compare.Stratum {
+// Strata turns cohorts, by span, into what is compared: one stratum for each span.
+func Strata(cohorts []Cohort, baseline, candidate string) []compare.Stratum {
 	var out []compare.Stratum
 	for _, c := range cohorts {
 		if len(out) == 0 || out[len(out)-1].Epoch != c.Span {
