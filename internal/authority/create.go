@@ -290,27 +290,25 @@ type trafficSeen struct {
 	cohorts []Cohort
 }
 
-// withFailures adds the baseline's failure rate on the first gate that rolls back.
+// withFailures adds the baseline's failure rate on the policy's RateGate.
 func withFailures(t trafficSeen, p api.Policy) rollout.Traffic {
 	out := t.Traffic
-	for _, g := range p.Gates {
-		if g.On != api.OnRollback {
-			continue
+	g, ok := rollout.RateGate(p)
+	if !ok {
+		return out
+	}
+	failures := int64(0)
+	for _, c := range t.cohorts {
+		m := c.Metrics[g.Metric]
+		out.Runs += m.Count()
+		if g.Better == api.BetterHigher {
+			failures += m.Zeros()
+		} else {
+			failures += m.Ones()
 		}
-		failures := int64(0)
-		for _, c := range t.cohorts {
-			m := c.Metrics[g.Metric]
-			out.Runs += m.Count()
-			if g.Better == api.BetterHigher {
-				failures += m.Zeros()
-			} else {
-				failures += m.Ones()
-			}
-		}
-		if out.Runs > 0 {
-			out.FailureRate = float64(failures) / float64(out.Runs)
-		}
-		break
+	}
+	if out.Runs > 0 {
+		out.FailureRate = float64(failures) / float64(out.Runs)
 	}
 	return out
 }

@@ -13,7 +13,7 @@ import (
 type Traffic struct {
 	// RunsPerHour of all releases together; 0 if none were seen.
 	RunsPerHour float64
-	// FailureRate of the baseline on the first gate that decides, with the runs it rests on.
+	// FailureRate of the baseline on the policy's RateGate, with the runs it rests on.
 	FailureRate float64
 	Runs        int64
 }
@@ -55,6 +55,32 @@ func baselineRuns(n int64, weight int) int64 {
 	return (n*int64(100-weight) + int64(weight)/2) / int64(weight)
 }
 
+// RateGate is the first rate, not on pairs, that rolls back: what a plan says of failures is about it.
+func RateGate(p api.Policy) (api.Gate, bool) {
+	for _, g := range p.Gates {
+		if g.On == api.OnRollback && g.Statistic == api.StatisticRate && g.Pair == "" {
+			return g, true
+		}
+	}
+	return api.Gate{}, false
+}
+
+// quantileGate is the first quantile that rolls back, and the share of a
+// baseline's runs that is beyond it.
+func quantileGate(p api.Policy) (api.Gate, float64, bool) {
+	for _, g := range p.Gates {
+		q, ok := g.Statistic.Quantile()
+		if !ok || g.On != api.OnRollback {
+			continue
+		}
+		if g.Better == api.BetterHigher {
+			return g, q, true
+		}
+		return g, 1 - q, true
+	}
+	return api.Gate{}, 0, false
+}
+
 // sees asks the test itself: how many failures at the first look are a regression?
 func sees(p api.Policy, t Traffic) string {
 	if p.Guarantee != api.GuaranteeRollout {
@@ -64,15 +90,8 @@ func sees(p api.Policy, t Traffic) string {
 	if t.Runs == 0 {
 		rate, source = assumedFailureRate, "for example"
 	}
-	for i, g := range p.Gates {
-		if g.On != api.OnRollback {
-			continue
-		}
-		ledger, err := NewLedger("plan", p, History{})
-		if err != nil {
-			return ""
-		}
-		least, ok := leastFailures(p, g, ledger.Gates[i], rate)
+	if g, ok := RateGate(p); ok {
+		least, ok := leastFailures(p, g, rate)
 		if !ok {
 			return fmt.Sprintf("If the baseline fails %.1f %% of its runs (%s), no count of failures in the first %d candidate runs would be a regression of %s yet; it takes more runs.",
 				rate*100, source, p.FirstLook, g.Metric)
@@ -80,14 +99,32 @@ func sees(p api.Policy, t Traffic) string {
 		return fmt.Sprintf("If the baseline fails %.1f %% of its runs (%s), %d or more failures in the first %d candidate runs roll it back; a smaller harm takes more runs to show, and a clean ramp does not show that there is none.",
 			rate*100, source, least, p.FirstLook)
 	}
+	if g, beyond, ok := quantileGate(p); ok {
+		worst := "the baseline's " + string(g.Statistic)
+		if g.Margin.Value != 0 {
+			worst += " and the margin of " + g.Margin.String()
+		}
+		least, ok := leastFailures(p, g, beyond)
+		if !ok {
+			return fmt.Sprintf("However many of the first %d candidate runs have a %s beyond %s, it would not be a regression yet; it takes more runs.", p.FirstLook, g.Metric, worst)
+		}
+		return fmt.Sprintf("If %d or more of the first %d candidate runs have a %s beyond %s, it is rolled back; a smaller harm takes more runs to show, and a clean ramp does not show that there is none.",
+			least, p.FirstLook, g.Metric, worst)
+	}
 	return ""
 }
 
 // leastFailures of the first look's candidate runs that regress, if any number does.
-func leastFailures(p api.Policy, g api.Gate, gate Test, rate float64) (int64, bool) {
-	opened, err := gate.State.of(g)
+func leastFailures(p api.Policy, g api.Gate, rate float64) (int64, bool) {
+	rollbacks := int64(0)
+	for _, other := range p.Gates {
+		if other.On == api.OnRollback {
+			rollbacks++
+		}
+	}
+	opened, err := newTest("plan", g, p, History{}, p.ErrorBudget/float64(rollbacks))
 	test, ok := opened.(counts)
-	if err != nil || !ok || g.Statistic != api.StatisticRate {
+	if err != nil || !ok {
 		return 0, false
 	}
 	runs := baselineRuns(p.FirstLook, p.Steps[0])

@@ -87,9 +87,13 @@ func TestPlanSaysWhatTheTestWillDo(t *testing.T) {
 		seen    rollout.Traffic
 		says    string
 	}{
-		"all must fail":          {api.CreateRollout{Steps: []int{50, 100}, MinRuns: minRuns(5), ErrorBudget: ptr(0.01)}, rollout.Traffic{Runs: 50}, "5 or more failures in the first 5 candidate runs"},
-		"no baseline beside it":  {api.CreateRollout{Steps: []int{99, 100}, MinRuns: minRuns(1)}, rollout.Traffic{Runs: 50}, "no count of failures in the first 1 "},
-		"one run of each is few": {api.CreateRollout{Steps: []int{50, 100}, MinRuns: minRuns(1)}, rollout.Traffic{Runs: 50}, "no count of failures in the first 1 "},
+		"all must fail":                {api.CreateRollout{Steps: []int{50, 100}, MinRuns: minRuns(5), ErrorBudget: ptr(0.01)}, rollout.Traffic{Runs: 50}, "5 or more failures in the first 5 candidate runs"},
+		"the rate, not the first gate": {api.CreateRollout{Gates: gates(t, "latency_ms:p95", "success:pair=probe", "error")}, rollout.Traffic{Runs: 100, FailureRate: 0.1}, "If the baseline fails 10.0 % of its runs (as seen so far), 10 or more failures"},
+		"a quantile":                   {api.CreateRollout{Gates: gates(t, "cost_usd:mean", "latency_ms:p95:margin=10%")}, rollout.Traffic{Runs: 50}, " or more of the first 30 candidate runs have a latency_ms beyond the baseline's p95 and the margin of 10%, it is rolled back"},
+		"a quantile of few":            {api.CreateRollout{Gates: gates(t, "latency_ms:p95"), MinRuns: minRuns(1)}, rollout.Traffic{}, "However many of the first 1 candidate runs have a latency_ms beyond the baseline's p95"},
+		"a mean alone":                 {api.CreateRollout{Gates: gates(t, "cost_usd:mean")}, rollout.Traffic{}, "30 at 25%, 30 at 50%."},
+		"no baseline beside it":        {api.CreateRollout{Steps: []int{99, 100}, MinRuns: minRuns(1)}, rollout.Traffic{Runs: 50}, "no count of failures in the first 1 "},
+		"one run of each is few":       {api.CreateRollout{Steps: []int{50, 100}, MinRuns: minRuns(1)}, rollout.Traffic{Runs: 50}, "no count of failures in the first 1 "},
 	} {
 		if plan := rollout.PlanOf(policy(t, c.request), c.seen); !strings.Contains(plan.Text, c.says) {
 			t.Errorf("%s: %s", name, plan.Text)

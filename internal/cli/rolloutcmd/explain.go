@@ -45,6 +45,7 @@ func (c Create) explain(ctx context.Context, env *cli.Env, r api.CreateRollout) 
 	e := explanation{Engine: api.Engine, Policy: policy, RunsPerHour: known.perHour}
 	traffic := rollout.Traffic{RunsPerHour: known.perHour}
 	truth := make([]simulate.Truth, len(policy.Gates))
+	counted, _ := rollout.RateGate(policy)
 	for i, g := range policy.Gates {
 		var runs int
 		truth[i], runs = known.truth(g)
@@ -52,7 +53,7 @@ func (c Create) explain(ctx context.Context, env *cli.Env, r api.CreateRollout) 
 			continue
 		}
 		e.Assumed = append(e.Assumed, assumed(g, truth[i], runs, known.without))
-		if g.On == api.OnRollback && traffic.Runs == 0 && truth[i].Shape == simulate.Bernoulli && runs > 0 {
+		if g == counted && runs > 0 {
 			traffic.FailureRate, traffic.Runs = truth[i].Baseline[0], int64(runs)
 		}
 	}
