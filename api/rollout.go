@@ -86,8 +86,20 @@ type Rollout struct {
 	CreatedAt     time.Time         `json:"created_at"`
 	CreatedBy     string            `json:"created_by"`
 	UpdatedAt     time.Time         `json:"updated_at"`
+	// History is the baseline's past that candidate runs without baseline runs beside them are compared with; null if there is none.
+	History *History `json:"history"`
 	// Plan says what the ramp needs and what it can and cannot see.
 	Plan Plan `json:"plan"`
+}
+
+// History names what a baseline reported before a rollout, frozen when it was created.
+type History struct {
+	Runs int64 `json:"runs"`
+	// FirstIndex and LastIndex are the log indexes of its first and last run.
+	FirstIndex int64 `json:"first_index"`
+	LastIndex  int64 `json:"last_index"`
+	// Digest is the SHA-256, in hex, of its JSON form.
+	Digest string `json:"digest"`
 }
 
 // RolloutLedger is the error budget of a rollout and what its looks spent.
@@ -149,6 +161,8 @@ type Decision struct {
 	// Verdict and Gates are the figures behind the decision.
 	Verdict Outcome        `json:"verdict,omitempty"`
 	Gates   []DecisionGate `json:"gates,omitempty"`
+	// Checks are the conditions beside the gates that were not ok.
+	Checks []Check `json:"checks,omitempty"`
 }
 
 // Transition reports whether the decision changed the step or ended the rollout.

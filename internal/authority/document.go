@@ -81,6 +81,9 @@ func (s stored) view() api.Rollout {
 		Ledger: s.ledger(), LastDecision: s.LastDecision, Sequence: s.Sequence, Attempt: s.Core.Attempt, AttemptReason: s.AttemptReason,
 		Labels: s.Labels, CreatedAt: s.CreatedAt, CreatedBy: s.CreatedBy, UpdatedAt: s.UpdatedAt, Plan: s.Plan,
 	}
+	if h := api.History(s.Core.History); h.Runs > 0 {
+		r.History = &h
+	}
 	if s.shadow() {
 		r.PaperWeight = &weight
 	} else {

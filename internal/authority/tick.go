@@ -226,6 +226,11 @@ func (a *Authority) decision(p Principal, s stored, before, after rollout.Rollou
 	for _, g := range d.Verdict.Gates {
 		out.Gates = append(out.Gates, api.DecisionGate{Gate: g.ID(), Verdict: g.Verdict, Difference: g.Difference, OneLook: g.OneLook})
 	}
+	for _, c := range d.Verdict.Checks {
+		if c.Status != api.CheckOK {
+			out.Checks = append(out.Checks, c)
+		}
+	}
 	return out
 }
 

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"maps"
 	"os"
+	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/oasdiff/yaml"
@@ -36,6 +39,49 @@ func TestOpenAPIForms(t *testing.T) {
 	if !bytes.Equal(api.OpenAPIJSON(), want) {
 		t.Error("api/openapi.json is not made from api/openapi.yaml: run go test ./internal/httpapi -run TestOpenAPIForms -update")
 	}
+}
+
+// What a verdict and a rollout are made of has the members that the document says, neither more nor fewer.
+func TestMembersAreTheDocument(t *testing.T) {
+	doc, err := contract.Document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, value := range []any{
+		api.Verdict{}, api.GateResult{}, api.Gate{}, api.Pairs{}, api.CohortFigure{}, api.Difference{}, api.GateLedger{}, api.Check{}, api.Reason{},
+		api.Rollout{}, api.Policy{}, api.CreateRollout{}, api.RolloutLedger{}, api.LedgerGate{}, api.Plan{}, api.History{}, api.Decision{}, api.Tick{},
+		api.CompareRequest{}, api.Comparison{},
+	} {
+		kind := reflect.TypeOf(value)
+		schema := doc.Components.Schemas[kind.Name()]
+		if schema == nil {
+			t.Errorf("%s is not described", kind.Name())
+			continue
+		}
+		members := membersOf(kind)
+		slices.Sort(members)
+		if described := slices.Sorted(maps.Keys(schema.Value.Properties)); !slices.Equal(members, described) {
+			t.Errorf("%s has %v\nand is described with %v", kind.Name(), members, described)
+		}
+	}
+}
+
+// membersOf lists the JSON members of a struct, those of embedded ones among them.
+func membersOf(kind reflect.Type) (names []string) {
+	if kind.Kind() == reflect.Pointer {
+		kind = kind.Elem()
+	}
+	for i := range kind.NumField() {
+		f := kind.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case name != "":
+			names = append(names, name)
+		case f.Anonymous:
+			names = append(names, membersOf(f.Type)...)
+		}
+	}
+	return names
 }
 
 // The routes are the document's paths, and both say the same about permissions.

@@ -37,7 +37,12 @@ func Title(g api.Gate) string {
 
 // qualities says which way is better, what is tolerated and what a breach does.
 func qualities(g api.Gate) string {
-	parts := []string{string(g.Better) + " is better"}
+	return strings.Join(append([]string{string(g.Better) + " is better"}, terms(g)...), ", ")
+}
+
+// terms are what is tolerated, and what a breach does if it does not roll back.
+func terms(g api.Gate) []string {
+	var parts []string
 	if g.Margin.Value != 0 {
 		margin := strings.TrimPrefix(compare.FormatChange(g, g.Margin.Value), "+")
 		if g.Margin.Relative {
@@ -48,7 +53,7 @@ func qualities(g api.Gate) string {
 	if g.On != api.OnRollback {
 		parts = append(parts, string(g.On)+" only")
 	}
-	return strings.Join(parts, ", ")
+	return parts
 }
 
 // Gate draws one gate with both cohorts and the difference, in lines of at most

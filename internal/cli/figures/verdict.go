@@ -26,15 +26,59 @@ func Verdict(v api.Verdict, style cli.Style, columns int) []string {
 	if v.Pairwise != nil {
 		lines = append(lines, style.Bold("pairwise judge")+"  "+Word(v.Pairwise.Verdict, style), "  "+cli.Plain(v.Pairwise.Reason.Text), "")
 	}
-	for _, c := range v.Checks {
-		if c.Status != "ok" {
-			lines = append(lines, check(c, style, columns)...)
-		}
-	}
+	lines = append(lines, Checks(v.Checks, style, columns)...)
 	for len(lines) > 0 && lines[len(lines)-1] == "" {
 		lines = lines[:len(lines)-1]
 	}
 	return lines
+}
+
+// Checks writes the checks that are not ok.
+func Checks(list []api.Check, style cli.Style, columns int) []string {
+	var lines []string
+	for _, c := range list {
+		if c.Status != api.CheckOK {
+			lines = append(lines, check(c, style, columns)...)
+		}
+	}
+	return lines
+}
+
+// Decided writes the gates of a decision, a line each. What a gate tolerates
+// stands in the policy; where that is not at hand, it is left out.
+func Decided(list []api.DecisionGate, policy []api.Gate, style cli.Style) []string {
+	if len(list) == 0 {
+		return nil
+	}
+	t := cli.Table{Head: []string{"gate", "", "difference", ""}}
+	for _, d := range list {
+		g := gateOf(d.Gate)
+		agreed := ""
+		for _, p := range policy {
+			if p.ID() == d.Gate {
+				g, agreed = p, style.Dim(strings.Join(terms(p), ", "))
+			}
+		}
+		difference := "none yet"
+		if d.Difference != nil {
+			difference = compare.FormatDifference(g, *d.Difference)
+		}
+		t.Add(Title(g), Word(d.Verdict, style), difference, agreed)
+	}
+	return strings.Split(strings.TrimRight(t.Text(style), "\n"), "\n")
+}
+
+// gateOf reads what formatting needs of a gate's id: METRIC:STATISTIC, and :probe on pairs.
+func gateOf(id string) api.Gate {
+	parts := strings.SplitN(id, ":", 3)
+	g := api.Gate{Metric: parts[0]}
+	if len(parts) > 1 {
+		g.Statistic = api.Statistic(parts[1])
+	}
+	if len(parts) > 2 {
+		g.Pair = parts[2]
+	}
+	return g
 }
 
 // check writes a check that is not ok.

@@ -10,6 +10,7 @@ import (
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/cli"
 	"github.com/cobound/prova/internal/cli/connect"
+	"github.com/cobound/prova/internal/cli/figures"
 )
 
 // Create declares a rollout. What is not given stays out of the request: the
@@ -22,7 +23,7 @@ type Create struct {
 	Environment     string            `placeholder:"NAME" help:"Where the runs come from (default production)."`
 	Steps           []int             `placeholder:"5,25,50,100" help:"Weights of the ramp in percent, rising, the last 100."`
 	MinRuns         *int64            `placeholder:"N" help:"Fresh candidate runs that each step needs (default 30)."`
-	Gate            []string          `sep:"none" placeholder:"GATE" help:"What is judged: METRIC[:STATISTIC][:better=higher|lower][:margin=X|X%][:on=rollback|hold|warn]. May be repeated (default success)."`
+	Gate            []string          `sep:"none" placeholder:"GATE" help:"What is judged: METRIC[:STATISTIC][:better=higher|lower][:margin=X|X%][:pair=probe][:on=rollback|hold|warn]. May be repeated (default success)."`
 	Confidence      *float64          `placeholder:"C" help:"Confidence of ordinary intervals (default 0.95)."`
 	Guarantee       string            `enum:",rollout,look" default:"" placeholder:"NAME" help:"What the error rate is promised over: rollout (default) or look."`
 	ErrorBudget     *float64          `placeholder:"SHARE" help:"Chance that a harmless release is ever rolled back (default 0.05)."`
@@ -116,6 +117,12 @@ func summary(r api.Rollout, style cli.Style) string {
 		fmt.Fprintf(&b, "  %s  %s\n", style.Dim(name), cli.Plain(g.String()))
 	}
 	fmt.Fprintf(&b, "  %s  %s\n", style.Dim("guarantee"), guarantee(p))
+	if r.History != nil {
+		fmt.Fprintf(&b, "  %s  %s of %s from before stand in where it has none beside the candidate's\n", style.Dim("history  "), figures.Runs(r.History.Runs), cli.Plain(r.BaselineRelease))
+	}
+	if p.PromoteMargin != nil {
+		fmt.Fprintf(&b, "  %s  at the last step only once it is shown to be worse by less than %s\n", style.Dim("promotes "), strconv.FormatFloat(*p.PromoteMargin*100, 'g', 4, 64)+" points")
+	}
 	if r.Attempt > 1 {
 		fmt.Fprintf(&b, "  %s  number %d: %s\n", style.Dim("attempt  "), r.Attempt, cli.Plain(r.AttemptReason))
 	}

@@ -114,6 +114,8 @@ type logDisplay struct {
 	last  View
 	at    time.Time
 	shown bool
+	// told are the checks that were shown, by name and status.
+	told map[string]bool
 }
 
 // changed compares what a reader of the log would act on.
@@ -131,8 +133,18 @@ func (d *logDisplay) view(v View) {
 	if !d.news(v) {
 		return
 	}
+	text := clock(d.at) + "  " + Line(v, d.style) + "\n"
+	for _, c := range v.checks() {
+		if c.Status != api.CheckOK && !d.told[c.Check+c.Status] { // its figures change with every tick
+			if d.told == nil {
+				d.told = map[string]bool{}
+			}
+			d.told[c.Check+c.Status] = true
+			text += "           " + d.style.Yellow(cli.Plain(c.Check+" "+c.Status)) + "  " + cli.Plain(c.Detail) + "\n"
+		}
+	}
 	// A log that cannot be written is no reason to stop guarding the rollout.
-	_ = d.env.Print(clock(d.at) + "  " + Line(v, d.style) + "\n")
+	_ = d.env.Print(text)
 }
 
 // news keeps a view and reports whether it says something new.

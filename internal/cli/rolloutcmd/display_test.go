@@ -24,8 +24,8 @@ func TestLogDisplay(t *testing.T) {
 	}
 	v.Rollout.FreshRuns++
 	d.view(v)
-	if got := strings.Count(stdout.String(), "\n"); got != 2 {
-		t.Errorf("%d lines, want 2:\n%s", got, stdout.String())
+	if got := strings.Count(stdout.String(), "\n"); got != 3 || strings.Count(stdout.String(), "baseline warn  the baseline has had no run") != 1 {
+		t.Errorf("%d lines, want 2, and one for the check:\n%s", got, stdout.String())
 	}
 	for range 150 {
 		now = now.Add(time.Second)

@@ -8,7 +8,6 @@ import (
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/cli"
 	"github.com/cobound/prova/internal/cli/figures"
-	"github.com/cobound/prova/internal/compare"
 )
 
 // View is what is known about a rollout at one moment.
@@ -74,15 +73,27 @@ func evidence(v View, style cli.Style, columns int) []string {
 	if d == nil || len(d.Gates) == 0 {
 		return nil
 	}
-	for _, g := range d.Gates {
-		gate := gateOf(g.Gate)
-		difference := "no difference yet"
-		if g.Difference != nil {
-			difference = compare.FormatDifference(gate, *g.Difference)
+	for _, line := range figures.Decided(d.Gates, v.Rollout.Policy.Gates, style) {
+		lines = append(lines, "  "+line)
+	}
+	if checks := figures.Checks(d.Checks, style, columns-2); len(checks) > 0 {
+		lines = append(lines, "")
+		for _, line := range checks {
+			lines = append(lines, "  "+line)
 		}
-		lines = append(lines, "  "+style.Bold(figures.Title(gate))+"  "+figures.Word(g.Verdict, style)+"  "+difference)
 	}
 	return lines
+}
+
+// checks are those of the verdict, or those of the last decision that were not ok.
+func (v View) checks() []api.Check {
+	switch {
+	case v.Verdict != nil:
+		return v.Verdict.Checks
+	case v.Rollout.LastDecision != nil:
+		return v.Rollout.LastDecision.Checks
+	}
+	return nil
 }
 
 // conclusion says what was decided last, and why.

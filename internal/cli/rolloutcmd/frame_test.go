@@ -31,6 +31,22 @@ func TestFrames(t *testing.T) {
 	hostile := view(api.StateActive, api.Hold, api.ModeCanary)
 	hostile.Rollout.AppID = "evil\x1b[2J\x1b]0;title\a\nname"
 	hostile.Rollout.LastDecision.Reason.Text = "all is well\r\x1b[1A\u202egnorw"
+	read := View{Rollout: clitest.Rollout(api.StateActive, api.ModeCanary)}
+	read.Rollout.Policy.Gates = nil
+	for _, text := range []string{"success", "latency_ms:p95:margin=10%", "cost_usd:mean:on=hold", "score:mean:pair=probe"} {
+		g, err := api.ParseGate(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read.Rollout.Policy.Gates = append(read.Rollout.Policy.Gates, g)
+	}
+	read.Rollout.LastDecision.Gates = []api.DecisionGate{
+		{Gate: "success:rate", Verdict: api.Clean, Difference: &api.Difference{Estimate: -0.137, Lo: -0.31, Hi: 0.012}},
+		{Gate: "latency_ms:p95", Verdict: api.Regressed, Difference: &api.Difference{Estimate: 704, Lo: 370, Hi: 1406}},
+		{Gate: "cost_usd:mean", Verdict: api.Clean, Difference: &api.Difference{Estimate: -0.000506, Lo: -0.00306, Hi: 0.00166}},
+		{Gate: "score:mean:probe", Verdict: api.Insufficient},
+	}
+	read.Rollout.LastDecision.Checks = []api.Check{{Check: "history", Status: api.CheckWarn, Detail: "30 candidate runs had no baseline runs beside them and are compared with 200 that the baseline reported before the rollout"}}
 	for name, c := range map[string]struct {
 		view    View
 		columns int
@@ -44,6 +60,7 @@ func TestFrames(t *testing.T) {
 		"aborted":     {View{Rollout: clitest.Rollout(api.StateAborted, api.ModeCanary)}, 100},
 		"empty":       {empty, 100},
 		"hostile":     {hostile, 100},
+		"read":        {read, 100},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := Frame(c.view, cli.Style{}, c.columns)

@@ -11,7 +11,6 @@ import (
 	"github.com/cobound/prova/internal/cli"
 	"github.com/cobound/prova/internal/cli/connect"
 	"github.com/cobound/prova/internal/cli/figures"
-	"github.com/cobound/prova/internal/compare"
 	"github.com/cobound/prova/prova"
 )
 
@@ -135,9 +134,10 @@ func (c Decisions) Run(ctx context.Context, env *cli.Env) error {
 		return nil
 	}
 	style := env.Out()
+	columns, _ := cli.Size(env.Stdout)
 	var b strings.Builder
 	for _, d := range list.Items {
-		b.WriteString(decision(d, style))
+		b.WriteString(decision(d, style, columns))
 	}
 	if err := env.Print(b.String()); err != nil {
 		return err
@@ -147,7 +147,7 @@ func (c Decisions) Run(ctx context.Context, env *cli.Env) error {
 }
 
 // decision writes one entry of the time line.
-func decision(d api.Decision, style cli.Style) string {
+func decision(d api.Decision, style cli.Style, columns int) string {
 	word := string(d.Decision)
 	if d.Action != "" {
 		word = d.Action + " by " + cli.Plain(d.Actor)
@@ -163,27 +163,13 @@ func decision(d api.Decision, style cli.Style) string {
 		weight = strconv.Itoa(d.WeightFrom) + " → " + weight
 	}
 	text := fmt.Sprintf("%s  %s  %s  %s\n  %s\n", style.Dim(fmt.Sprintf("%4d", d.Sequence)), when(d.RecordedAt), cli.Pad(word, 8), weight, cli.Plain(d.Reason.Text))
-	for _, g := range d.Gates {
-		difference := "no difference yet"
-		if g.Difference != nil {
-			difference = compare.FormatDifference(gateOf(g.Gate), *g.Difference)
-		}
-		text += fmt.Sprintf("  %s  %s  %s\n", cli.Plain(g.Gate), figures.Word(g.Verdict, style), difference)
+	for _, line := range append(figures.Decided(d.Gates, nil, style), figures.Checks(d.Checks, style, columns-2)...) {
+		text += "  " + line + "\n"
 	}
 	if d.EventID != "" {
 		text += "  " + style.Dim("receipt "+cli.Plain(d.EventID)) + "\n"
 	}
 	return text
-}
-
-// gateOf reads what formatting needs of a gate's id: METRIC:STATISTIC.
-func gateOf(id string) api.Gate {
-	parts := strings.SplitN(id, ":", 3)
-	g := api.Gate{Metric: parts[0]}
-	if len(parts) > 1 {
-		g.Statistic = api.Statistic(parts[1])
-	}
-	return g
 }
 
 // Gate asks what a controller should do.
