@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -85,6 +86,7 @@ func everyReason() []string {
 		compare.ReasonClean, compare.ReasonRegressed, compare.ReasonTooFewRuns, compare.ReasonMetricMissing, compare.ReasonMissingMoreOften,
 		compare.ReasonNotBoolean, compare.ReasonNoLook, compare.ReasonCannotRegress,
 		rollout.ReasonCleanVerdict, rollout.ReasonFullPromote, rollout.ReasonHoldGate, rollout.ReasonPairwise, rollout.ReasonFreshRuns,
+		rollout.ReasonCheck, rollout.ReasonNotShown, compare.ReasonTooFewUnits,
 	}
 }
 
@@ -112,6 +114,8 @@ type pastRun struct {
 	side    rollout.Side
 	epoch   int64
 	metrics map[string]api.Metric
+	// probe names the run's partner; empty without one.
+	probe string
 }
 
 // play ramps one rollout: baseline runs in proportion to the weight, a tick
@@ -119,19 +123,27 @@ type pastRun struct {
 func (r *recorder) play(s scenario, number int) {
 	request := s.request
 	request.Mode, request.Gates = api.ModeCanary, gates(r.t, s.gates...)
-	p := newPlay(r.t, request)
 	from := stats.NewSource(stats.SeedOf("golden", s.name), uint64(number))
+	p := newPlayAfter(r.t, s.before(r.t, &from), request)
 	var past []pastRun
 	record := func(side rollout.Side, of release) {
-		if s.alone == 0 || s.alone == side {
-			metrics := of.draw(&from, p.r.Step)
-			past = append(past, pastRun{side, p.epoch, metrics})
-			p.record(side, metrics)
+		if !s.runsOf(side, p.r.Step) {
+			return
 		}
+		run := pastRun{side: side, epoch: p.epoch, metrics: of.draw(&from, p.r.Step)}
+		if last := len(past) - 1; s.paired && side == rollout.Candidate && last >= 0 && past[last].side == rollout.Baseline {
+			run.probe = strconv.Itoa(last)
+			past[last].probe = run.probe
+			if err := p.block.AddPair(rollout.Pair{Index: p.index, Probe: run.probe, Fresh: true, Candidate: run.metrics, Baseline: past[last].metrics}); err != nil {
+				r.t.Fatal(err)
+			}
+		}
+		past = append(past, run)
+		p.record(side, run.metrics)
 	}
 	owed := 0 // hundredths of a baseline run
 	for i := range or(s.runs, 150) {
-		weight := p.r.Weight()
+		weight := or(s.share, p.r.Weight())
 		for owed += 100 - weight; owed >= weight; owed -= weight {
 			record(rollout.Baseline, s.baseline)
 		}
@@ -149,18 +161,49 @@ func (r *recorder) play(s scenario, number int) {
 	r.onDemand(s, p.r.Policy, past)
 }
 
+// before is what the baseline reported before the rollout.
+func (s scenario) before(t *testing.T, from *stats.Source) rollout.History {
+	h := rollout.History{Runs: int64(s.history), LastIndex: int64(s.history) - 1}
+	if s.history == 0 {
+		return rollout.History{}
+	}
+	var c compare.Cohort
+	for i := range s.history {
+		if err := c.Add(s.baseline.draw(from, 1), unitOf(int64(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.Metrics = map[string]stats.Summary{}
+	for name, m := range c.Metrics {
+		h.Metrics[name] = m.Summary
+	}
+	return h
+}
+
+// runsOf reports whether a release has runs in a step, counted from 1.
+func (s scenario) runsOf(side rollout.Side, step int) bool {
+	if s.history > 0 && side == rollout.Baseline {
+		return s.besides > 0 && step >= s.besides
+	}
+	return s.alone == 0 || s.alone == side
+}
+
 // onDemand compares the two releases once, first within epochs, then as one
 // stratum with every value at hand, as from a file.
 func (r *recorder) onDemand(s scenario, policy api.Policy, past []pastRun) {
 	epochs := []compare.Stratum{}
 	var whole compare.Stratum
 	values := map[rollout.Side]map[string][]float64{rollout.Candidate: {}, rollout.Baseline: {}}
+	var pairs compare.PairUp
 	for i, run := range past {
+		if err := pairs.Add(run.probe, map[rollout.Side]compare.Side{rollout.Candidate: compare.CandidateSide, rollout.Baseline: compare.BaselineSide}[run.side], run.metrics); err != nil {
+			r.t.Fatal(err)
+		}
 		for int64(len(epochs)) < run.epoch {
 			epochs = append(epochs, compare.Stratum{Epoch: int64(len(epochs)) + 1})
 		}
 		for _, into := range []*compare.Stratum{&epochs[run.epoch-1], &whole} {
-			if err := cohortOf(into, run.side).Add(run.metrics, uint64(i/max(s.unit, 1))); err != nil {
+			if err := cohortOf(into, run.side).Add(run.metrics, unitOf(int64(i/max(s.unit, 1)))); err != nil {
 				r.t.Fatal(err)
 			}
 		}
@@ -172,6 +215,9 @@ func (r *recorder) onDemand(s scenario, policy api.Policy, past []pastRun) {
 		for name, list := range metrics {
 			cohortOf(&whole, side).KeepValues(name, list)
 		}
+	}
+	if s.paired {
+		whole.Pairs = pairs.Pairs()
 	}
 	q := compare.Question{
 		Gates: policy.Gates, Confidence: policy.Confidence, MinRuns: 1, Guarantee: api.GuaranteeLook, Seed: s.name, Attempt: 1,

@@ -2,6 +2,7 @@ package rollout_test
 
 import (
 	"math"
+	"slices"
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/rollout"
@@ -24,6 +25,12 @@ type scenario struct {
 	candidate, baseline release
 	// alone leaves one release without any run.
 	alone rollout.Side
+	// history is how many runs the baseline reported before; then those of baseline begin with step besides, and never if that is 0.
+	history, besides int
+	// paired: each candidate run is on the probe of the baseline's last run, where that is not yet paired.
+	paired bool
+	// share is the candidate's share of the runs in percent, of a router that does not follow the weight.
+	share int
 	// unit is how many runs make one unit in the comparison on demand; 0 is one.
 	unit int
 }
@@ -105,7 +112,52 @@ func scenarios() []scenario {
 			candidate: release{"cost_usd": lognormal(1e-7, 2), "tokens": lognormal(3e13, 2)}, baseline: release{"cost_usd": lognormal(1e-7, 2), "tokens": lognormal(2e13, 2)}, request: look(), unit: 7,
 		},
 	}
-	return append(proportions, numbers...)
+	return slices.Concat(proportions, numbers, sequential())
+}
+
+// sequential are the tests over a whole rollout of what is no rate of runs side by side.
+func sequential() []scenario {
+	small := api.CreateRollout{Steps: []int{20, 50, 100}, MinRuns: ptr(int64(20))}
+	early := small
+	early.FirstLook = ptr(int64(6))
+	pairs := api.CreateRollout{Steps: []int{50, 60, 100}}
+	within := func(margin float64) api.CreateRollout {
+		return api.CreateRollout{PromoteOn: api.PromoteNonInferior, PromoteMargin: &margin}
+	}
+	return []scenario{
+		{name: "slower median", gates: []string{"latency_ms:p50"}, rollouts: 4, candidate: latencies(1200, 0.6), baseline: latencies(1000, 0.6)},
+		{name: "p95 with a margin", gates: []string{"latency_ms:p95:margin=10%"}, rollouts: 4, candidate: latencies(1100, 0.6), baseline: latencies(1000, 0.6)},
+		{name: "lower p50 is worse", gates: []string{"score:p50:margin=0.01"}, rollouts: 4, candidate: release{"score": normal(0.62, 0.1)}, baseline: release{"score": normal(0.7, 0.1)}},
+		{name: "mean latency", gates: []string{"latency_ms:mean"}, rollouts: 3, candidate: latencies(1200, 0.6), baseline: latencies(1000, 0.6), request: small},
+		{name: "no slower, skewed", gates: []string{"latency_ms:mean:margin=10%"}, rollouts: 2, candidate: latencies(1000, 1.2), baseline: latencies(1000, 1.2), request: small},
+		{name: "mean score", gates: []string{"score:mean:margin=0.01"}, rollouts: 3, candidate: release{"score": normal(0.64, 0.1)}, baseline: release{"score": normal(0.7, 0.1)}, request: small},
+		{name: "mean score, a share less", gates: []string{"score:mean:margin=5%"}, rollouts: 3, candidate: release{"score": normal(0.6, 0.1)}, baseline: release{"score": normal(0.7, 0.1)}, request: small},
+		{name: "a mean of ties", gates: []string{"tokens:mean:on=hold"}, rollouts: 1, candidate: release{"tokens": pick(1, 1, 2, 3)}, baseline: release{"tokens": pick(1, 1, 2)}, request: small},
+		{name: "pairs of a rate", gates: []string{"success:pair=probe"}, rollouts: 6, runs: 90, candidate: success(300), baseline: success(200), request: pairs, paired: true},
+		{name: "pairs of a mean", gates: []string{"latency_ms:mean:pair=probe"}, rollouts: 2, runs: 90, candidate: latencies(1000, 0.3), baseline: latencies(900, 0.3), request: pairs, paired: true},
+		{name: "pairs, lower is worse", gates: []string{"score:pair=probe:margin=0.02"}, rollouts: 3, runs: 90, candidate: release{"score": normal(0.63, 0.1)}, baseline: release{"score": normal(0.7, 0.1)}, request: pairs, paired: true},
+		{name: "a finished baseline", rollouts: 6, history: 300, candidate: success(200), baseline: success(100)},
+		{name: "a finished baseline, p50", gates: []string{"latency_ms:p50"}, rollouts: 3, history: 300, candidate: latencies(1200, 0.6), baseline: latencies(1000, 0.6)},
+		{name: "a finished baseline, mean", gates: []string{"latency_ms:mean"}, rollouts: 3, history: 300, candidate: latencies(1200, 0.6), baseline: latencies(1000, 0.6), request: early},
+		{name: "a baseline that comes back", gates: []string{"success", "latency_ms:p90", "cost_usd:mean:margin=20%"}, rollouts: 3, history: 200, besides: 2, candidate: several(350, 1500), baseline: several(100, 1000), request: early},
+		{name: "non-inferior", rollouts: 6, candidate: success(100), baseline: success(100), request: within(0.12)},
+		{name: "not shown", rollouts: 3, candidate: success(500), baseline: success(500), request: within(0.1)},
+		{name: "a router of its own", rollouts: 4, candidate: success(100), baseline: success(100), request: api.CreateRollout{SRM: api.SRMHold}, share: 30},
+		{
+			name: "several statistics", gates: []string{"success", "latency_ms:p50", "latency_ms:p95:margin=20%", "latency_ms:mean:margin=100:on=hold", "cost_usd:mean", "cost_usd:p99:on=warn"}, rollouts: 3,
+			candidate: several(350, 1400), baseline: several(100, 1000), request: small,
+		},
+	}
+}
+
+// latencies are lognormal.
+func latencies(median, sigma float64) release {
+	return release{"latency_ms": lognormal(median, sigma)}
+}
+
+// several fails so many of 1,000 runs, and takes so many ms in the median.
+func several(failing int, median float64) release {
+	return release{"success": rate(1000-failing, 0), "latency_ms": lognormal(median, 0.6), "cost_usd": lognormal(0.01, 0.8)}
 }
 
 func look() api.CreateRollout { return api.CreateRollout{Guarantee: api.GuaranteeLook} }

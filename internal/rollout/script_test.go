@@ -24,6 +24,7 @@ type fataler interface {
 type play struct {
 	t      fataler
 	r      rollout.Rollout
+	before rollout.History
 	index  int64
 	epoch  int64
 	block  rollout.Block
@@ -51,7 +52,7 @@ func newPlayAfter(t fataler, h rollout.History, request api.CreateRollout, seen 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &play{t: t, r: r, epoch: 1, block: rollout.FirstBlock(p, h, rollout.RuleOf(p, h.Runs), 1, 0), strata: []compare.Stratum{{Epoch: 1}}}
+	return &play{t: t, r: r, before: h, epoch: 1, block: rollout.FirstBlock(p, h, rollout.RuleOf(p, h.Runs), 1, 0), strata: []compare.Stratum{{Epoch: 1}}}
 }
 
 // run records one run. success is "1", "0" or "-" for a run that lacks the metric.
@@ -77,10 +78,10 @@ func (p *play) record(side rollout.Side, metrics map[string]api.Metric) {
 	if side == rollout.Candidate {
 		cohort = &s.Candidate
 	}
-	if err := cohort.Add(metrics, uint64(p.index)); err != nil {
+	if err := cohort.Add(metrics, unitOf(p.index)); err != nil {
 		p.t.Fatal(err)
 	}
-	if err := p.block.AddRun(side, rollout.Run{Index: p.index, Unit: uint64(p.index), Metrics: metrics}); err != nil {
+	if err := p.block.AddRun(side, rollout.Run{Index: p.index, Unit: unitOf(p.index), Metrics: metrics}); err != nil {
 		p.t.Fatal(err)
 	}
 	p.index++
@@ -88,6 +89,12 @@ func (p *play) record(side rollout.Side, metrics map[string]api.Metric) {
 		p.closed = append(p.closed, p.block)
 		p.next(true)
 	}
+}
+
+// unitOf is the hash of a unit that is named by a number.
+func unitOf(number int64) uint64 {
+	each := stats.NewSource(stats.Seed(number), 0)
+	return each.Uint64()
 }
 
 // next begins the next block, with thresholds from what the baseline has reported so far.
@@ -119,7 +126,11 @@ func (p *play) traffic(n, per, candidateFailures, baselineFailures int) {
 }
 
 func (p *play) tick() rollout.Decision {
-	next, d, err := p.r.Tick(rollout.Evidence{Blocks: p.closed, Strata: p.strata, Open: p.block})
+	strata := p.strata
+	if p.before.Runs > 0 {
+		strata = p.before.Beside(strata)
+	}
+	next, d, err := p.r.Tick(rollout.Evidence{Blocks: p.closed, Strata: strata, Open: p.block})
 	if err != nil {
 		p.t.Fatal(err)
 	}
