@@ -2,6 +2,7 @@ package simulate_test
 
 import (
 	"errors"
+	"flag"
 	"math"
 	"testing"
 
@@ -40,6 +41,9 @@ func TestWorkersChangeNothing(t *testing.T) {
 	}
 }
 
+// rollouts is small, so that the tests take seconds: many more tell more.
+var rollouts = flag.Int("rollouts", 100, "simulated rollouts in each cell of TestCharacteristics")
+
 // TestCharacteristics holds a few cells of the table against what was measured
 // with many rollouts. Four standard errors: with a fixed seed this fails for a
 // change of the code only.
@@ -55,6 +59,8 @@ func TestCharacteristics(t *testing.T) {
 		median      int64
 	}{
 		"no change":            {with(func(a *simulate.Assumptions) {}), 0.030, 0.0495, 0},
+		"no change, 1 %":       {with(func(a *simulate.Assumptions) { a.Rates, a.PerStep = [2]float64{0.01, 0.01}, 100 }), 0.03, 0.0495, 0},
+		"no change, at random": {with(func(a *simulate.Assumptions) { a.Arrivals = simulate.Random }), 0.03, 0.0495, 0},
 		"no change, 10 gates":  {with(func(a *simulate.Assumptions) { a.Gates = 10 }), 0.02, 0.0495, 0},
 		"10 to 20 %":           {with(func(a *simulate.Assumptions) { a.Rates[1] = 0.2 }), 0.721, 0.721, 50},
 		"10 to 30 %":           {with(func(a *simulate.Assumptions) { a.Rates[1] = 0.3 }), 0.992, 0.992, 30},
@@ -64,7 +70,7 @@ func TestCharacteristics(t *testing.T) {
 		"better":               {with(func(a *simulate.Assumptions) { a.Rates = [2]float64{0.2, 0.1} }), 0, 0.01, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := play(t, c.assumed, simulate.Run{Rollouts: 100 / min(c.assumed.Gates, 2), Seed: 1, Workers: 2})
+			r := play(t, c.assumed, simulate.Run{Rollouts: *rollouts / min(c.assumed.Gates, 2), Seed: 1, Workers: 2})
 			slack := func(p float64) float64 { return 4 * math.Sqrt(p*(1-p)/float64(r.Rollouts)) }
 			if got := r.RolledBack.Rate; got > c.most+slack(c.most) || got < c.least-slack(c.least) {
 				t.Errorf("%.2f %% rolled back, want %.2f to %.2f %%", 100*got, 100*c.least, 100*c.most)
