@@ -37,6 +37,7 @@ func floors() map[string]floor {
 		"internal/compare": pure(1, "internal/stats", "api"),
 		"internal/rollout": pure(2, "internal/compare", "internal/stats", "api"),
 
+		"internal/replay":   pure(2.5, "internal/evidence", "internal/rollout", "internal/compare", "internal/stats", "api", "receipt"),
 		"internal/evidence": pure(2.2, "internal/rollout", "internal/compare", "internal/stats", "api", "receipt"),
 
 		"internal/simulate":                 pure(2.5, "internal/rollout", "internal/compare", "internal/stats", "api"),

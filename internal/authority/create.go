@@ -31,6 +31,8 @@ type createdBody struct {
 	// Continues is the aborted rollout whose evidence and ledger go on.
 	Continues  string `json:"continues,omitempty"`
 	FirstEpoch int64  `json:"first_epoch"`
+	// Epoch is the one that begins with the rollout.
+	Epoch int64 `json:"epoch"`
 	// History is the baseline's past that candidate runs without a baseline beside them are compared with.
 	History    rollout.HistoryRef `json:"history,omitzero"`
 	Labels     map[string]string  `json:"labels,omitempty"`
@@ -207,7 +209,7 @@ func (a *Authority) declare(tx Tx, p Principal, head Head, b *beginning, now tim
 		Subject: subject{RolloutID: s.Core.ID, BaselineRelease: s.BaselineRelease, CandidateRelease: s.CandidateRelease},
 		Stream:  stream{ID: s.Core.ID}, Mode: s.Core.Policy.Mode, Step: s.Core.Step, Weight: s.Core.Weight(), Policy: s.Core.Policy,
 		PolicyDigest: s.PolicyDigest, Engine: api.Engine, Attempt: s.Core.Attempt, AttemptReason: s.AttemptReason, SpentBefore: s.SpentBefore,
-		FirstEpoch: s.FirstEpoch, History: s.Core.History, Labels: s.Labels, Conditions: evidence.Conditions(s.Core.Policy),
+		FirstEpoch: s.FirstEpoch, Epoch: epoch, History: s.Core.History, Labels: s.Labels, Conditions: evidence.Conditions(s.Core.Policy),
 	}
 	if b.before != nil {
 		body.Continues = b.before.Core.ID

@@ -8,15 +8,10 @@ import (
 	"time"
 
 	"github.com/cobound/prova/api"
-	"github.com/cobound/prova/internal/compare"
 	"github.com/cobound/prova/internal/evidence"
 	"github.com/cobound/prova/internal/rollout"
 	"github.com/cobound/prova/receipt"
 )
-
-// A receipt prints every look of its tick and is at most 64 KiB, so a tick
-// takes no more looks than this; what is left is taken by the next one.
-const looksPerTick = 60
 
 // Evaluations that follow each other within one request: enough to catch up
 // with a rollout that nobody ticked for weeks.
@@ -99,50 +94,44 @@ func (a *Authority) read(ctx context.Context, p Principal, id string) (view, err
 }
 
 func gather(s Snapshot, v view, now time.Time) (rollout.Evidence, error) {
-	limit := max(looksPerTick/len(v.Core.Policy.Gates), 1)
-	records, err := s.ClosedBlocks(v.Core.ID, v.Core.Ledger.Block, limit+1)
+	p := v.Core.Policy
+	records, err := s.ClosedBlocks(v.Core.ID, v.Core.Ledger.Block, evidence.BlocksPerTick(p)+1)
 	if err != nil {
 		return rollout.Evidence{}, err
 	}
-	e := rollout.Evidence{Strata: evidence.Strata(v.cohorts, v.BaselineRelease, v.CandidateRelease), StepAge: now.Sub(v.StepAt).Truncate(time.Second)}
-	for i, r := range records {
-		if i == limit {
-			e.More = true
-			break
+	if !v.Core.State.Finished() { // a shadow after its paper ending fills no block
+		open, err := s.OpenBlock(v.Core.ID)
+		if err != nil {
+			return rollout.Evidence{}, fmt.Errorf("open block of %s: %w", v.Core.ID, err)
 		}
+		records = append(records, open)
+	}
+	f := evidence.Filling{RolloutID: v.Core.ID, Baseline: v.BaselineRelease, Candidate: v.CandidateRelease}
+	for _, r := range records {
 		var b rollout.Block
 		if err := json.Unmarshal(r.Doc, &b); err != nil {
 			return rollout.Evidence{}, fmt.Errorf("block %d of %s: %w", r.Number, v.Core.ID, err)
 		}
-		e.Blocks = append(e.Blocks, b)
+		if r.Closed {
+			f.Closed = append(f.Closed, b)
+		} else {
+			f.Block = b
+		}
 	}
-	if v.Core.State.Finished() { // a shadow after its paper ending fills no block
-		return e, nil
-	}
-	open, err := s.OpenBlock(v.Core.ID)
-	if err != nil {
-		return rollout.Evidence{}, fmt.Errorf("open block of %s: %w", v.Core.ID, err)
-	}
-	if err := json.Unmarshal(open.Doc, &e.Open); err != nil {
-		return rollout.Evidence{}, fmt.Errorf("block %d of %s: %w", open.Number, v.Core.ID, err)
-	}
-	if e.Open.Before.AgainstHistory > 0 {
-		e.Strata, err = besideHistory(s, v.Core.ID, e.Strata)
-	}
-	return e, err
+	return evidence.Gather(p, f, v.cohorts, now.Sub(v.StepAt), func() (rollout.History, error) { return history(s, v.Core.ID) })
 }
 
-// besideHistory compares the candidate with the baseline's history where the baseline did not run.
-func besideHistory(s Snapshot, id string, strata []compare.Stratum) ([]compare.Stratum, error) {
+// history is what the baseline of a rollout reported before it began.
+func history(s Snapshot, id string) (rollout.History, error) {
+	var h rollout.History
 	kept, err := s.ClosedBlocks(id, -1, 1)
 	if err != nil || len(kept) == 0 || kept[0].Number != 0 {
-		return strata, err
+		return h, err
 	}
-	var h rollout.History
 	if err := json.Unmarshal(kept[0].Doc, &h); err != nil {
-		return nil, fmt.Errorf("history of %s: %w", id, err)
+		return h, fmt.Errorf("history of %s: %w", id, err)
 	}
-	return h.Beside(strata), nil
+	return h, nil
 }
 
 // tick makes one tick. It returns ErrVersion if the rollout was changed by an

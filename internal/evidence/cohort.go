@@ -87,3 +87,8 @@ func Strata(cohorts []Cohort, baseline, candidate string) []compare.Stratum {
 	}
 	return out
 }
+
+// Compare orders cohorts by span, then release.
+func (c Cohort) Compare(o Cohort) int {
+	return cohortKey{c.Span, c.Release}.compare(cohortKey{o.Span, o.Release})
+}
