@@ -10,6 +10,7 @@ const (
 	strataPerStep = 300
 	strataSeed    = 1
 	strataStories = 300
+	strataEqual   = 100 // candidate runs a step of the rollouts without a difference
 )
 
 // drifting are true failure rates that rise for both releases as the ramp goes
@@ -61,8 +62,34 @@ func strata() (string, error) {
 	c.write("m s", "start", 520, 47, "Difference of the failure rates in points, 95 % interval")
 	right := panel{c, axis{-5, 5, 540, 850}, axis{0, 1, 330, 76}}
 	right.differences(together, within)
+	wrong, fair, err := accused()
+	if err != nil {
+		return "", err
+	}
+	c.write("m s", "start", 520, 396, fmt.Sprintf("Of %d rollouts whose releases do not differ at any step,", strataStories))
+	c.write("m s", "start", 520, 412, fmt.Sprintf("the pooled interval accuses %d at the end, the other %d.", wrong, fair))
 	legend(c)
 	return c.svg(), nil
+}
+
+// accused counts the rollouts without a difference that each interval accuses
+// when the ramp is done. It is one look.
+func accused() (together, within int, err error) {
+	for number := range uint64(strataStories) {
+		t, err := story{perStep: strataEqual, failures: [][2]float64{{0.03, 0.03}, {0.06, 0.06}, {0.12, 0.12}}, seed: strataSeed, number: number}.tell()
+		if err != nil {
+			return 0, 0, err
+		}
+		last := t.moments[len(t.moments)-1]
+		all := pooled(last.counts)
+		if stats.Newcombe(all.Candidate, all.Baseline, stats.Critical(0.95)).Lo > 0 {
+			together++
+		}
+		if last.worse() {
+			within++
+		}
+	}
+	return together, within, nil
 }
 
 func (p panel) rates(counts []stats.Stratum) {
