@@ -43,7 +43,10 @@ type decisionReceipt struct {
 	Advisory    bool         `json:"advisory"`
 	Continues   string       `json:"continues"`
 	Verdict     *api.Verdict `json:"verdict"`
-	Stream      struct {
+	Evidence    struct {
+		Looks []api.Look `json:"looks"`
+	} `json:"evidence"`
+	Stream struct {
 		Seq int64 `json:"seq"`
 	} `json:"stream"`
 }

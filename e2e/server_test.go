@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -261,6 +262,13 @@ func (s *testServer) ok(err error) {
 	s.Helper()
 	if err != nil {
 		s.Fatal(err)
+	}
+}
+
+func (s *testServer) unmarshal(data []byte, v any) {
+	s.Helper()
+	if err := json.Unmarshal(data, v); err != nil {
+		s.Fatalf("%v\n%s", err, data)
 	}
 }
 

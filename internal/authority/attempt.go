@@ -148,9 +148,9 @@ func (b *beginning) firstBlock(tx Tx, epoch, index int64) (rollout.Block, error)
 }
 
 // history freezes what the baseline reported before the rollout; nothing under a
-// policy that wants baseline runs beside the candidate's.
+// policy that wants baseline runs beside the candidate's, or pairs alone.
 func (a *Authority) history(tx Tx, r api.CreateRollout, p api.Policy) (rollout.History, error) {
-	if p.Baseline != api.BaselineAuto {
+	if p.Baseline != api.BaselineAuto || rollout.OnlyPairs(p) {
 		return rollout.History{}, nil
 	}
 	cohorts, err := tx.Cohorts(CohortFilter{AppID: r.AppID, Environment: r.Environment, FromSpan: 1, Releases: []string{r.BaselineRelease}, Metrics: gated(p.Gates)})

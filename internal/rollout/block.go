@@ -17,6 +17,8 @@ type Rule struct {
 	// Candidate and Baseline are the fewest runs of each release in a block.
 	Candidate int64 `json:"candidate"`
 	Baseline  int64 `json:"baseline"`
+	// Pairs is how many pairs close a block instead, where every gate that decides is on pairs; else 0.
+	Pairs int64 `json:"pairs,omitempty"`
 	// History is how many candidate runs close a block that has fewer baseline
 	// runs than that, against the baseline's history; 0 if there is none.
 	History int64 `json:"history,omitempty"`
@@ -32,6 +34,7 @@ type Rule struct {
 const (
 	MinCandidate = 5
 	MinBaseline  = 5
+	MinPairs     = 5
 	// PastPlanGrowth keeps the number of looks logarithmic beyond the plan.
 	PastPlanGrowth = 1.01
 )
@@ -39,7 +42,10 @@ const (
 // RuleOf is the rule of a policy and of a history of so many baseline runs.
 func RuleOf(p api.Policy, historyRuns int64) Rule {
 	r := Rule{Candidate: MinCandidate, Baseline: MinBaseline, Planned: Planned(p), Growth: PastPlanGrowth}
-	if historyRuns > 0 {
+	switch {
+	case OnlyPairs(p): // a probe may be run on the candidate long after the baseline, or before
+		r.Pairs, r.Planned = MinPairs, plannedPairs(p)
+	case historyRuns > 0:
 		r.History, r.HistoryRuns = p.FirstLook, historyRuns
 	}
 	return r
@@ -58,6 +64,8 @@ type Block struct {
 	// Candidate and Baseline count runs of each release.
 	Candidate int64 `json:"candidate"`
 	Baseline  int64 `json:"baseline"`
+	// Paired counts the pairs of runs that were completed.
+	Paired int64 `json:"paired,omitempty"`
 	// Tallies are what the runs say about each gate that decides, in the order of the policy.
 	Tallies []Tally `json:"tallies"`
 	// Late holds, by their epoch, metrics that became known in this block of runs of earlier epochs: each is a stratum of its own.
@@ -81,7 +89,7 @@ type Block struct {
 
 // Totals is what closed blocks add up to.
 type Totals struct {
-	// Candidate and Baseline count the runs of the present epoch.
+	// Candidate and Baseline count the runs of the present epoch, or the pairs where these close blocks.
 	Candidate int64 `json:"candidate"`
 	Baseline  int64 `json:"baseline"`
 	// Earlier is the information of the epochs before.
@@ -204,6 +212,7 @@ func (b *Block) AddPair(p Pair) error {
 			return err
 		}
 	}
+	b.Paired++
 	return nil
 }
 
@@ -293,7 +302,11 @@ func (b Block) Historical() bool {
 // Full reports whether the block closes now.
 func (b Block) Full() bool {
 	alone := b.Rule.History > 0 && b.Candidate >= b.Rule.History
-	if b.Candidate < b.Rule.Candidate || b.Baseline < b.Rule.Baseline && !alone {
+	enough := b.Candidate >= b.Rule.Candidate && (b.Baseline >= b.Rule.Baseline || alone)
+	if b.Rule.Pairs > 0 {
+		enough = b.Paired >= b.Rule.Pairs
+	}
+	if !enough {
 		return false
 	}
 	before := b.Before.Information(b.Rule.HistoryRuns)
@@ -302,13 +315,21 @@ func (b Block) Full() bool {
 
 // Comparable reports whether a block that ends early, because its epoch or
 // step did, can be compared: it holds runs of both releases, or the candidate's
-// can be compared with the baseline's history. One that cannot is dropped.
+// can be compared with the baseline's history, or pairs. One that cannot is dropped.
 func (b Block) Comparable() bool {
+	if b.Rule.Pairs > 0 {
+		return b.Paired > 0
+	}
 	return b.Candidate > 0 && (b.Baseline > 0 || b.Rule.History > 0)
 }
 
 func (b Block) after() Totals {
 	t := b.Before
+	if b.Rule.Pairs > 0 {
+		t.Candidate += b.Paired
+		t.Baseline += b.Paired
+		return t
+	}
 	if b.Historical() {
 		t.AgainstHistory += b.Candidate
 		return t

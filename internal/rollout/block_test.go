@@ -1,6 +1,7 @@
 package rollout_test
 
 import (
+	"fmt"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -142,5 +143,39 @@ func TestContinueCountsAnew(t *testing.T) {
 	next := rollout.Continue("rol_again", p.r)
 	if p.r.FreshRuns() != 10 || next.FreshRuns() != 0 || p.r.Attempt != 1 || next.Attempt != 1 {
 		t.Errorf("%d and %d fresh runs, attempt %d", p.r.FreshRuns(), next.FreshRuns(), next.Attempt)
+	}
+}
+
+// TestPairsCloseBlocks: where every gate is on pairs, a block closes by pairs,
+// whichever release ran first; beside another gate it takes runs of both.
+func TestPairsCloseBlocks(t *testing.T) {
+	for name, c := range map[string]struct {
+		gates []string
+		full  bool
+	}{
+		"pairs alone":     {[]string{"success:pair=probe", "score:mean:pair=probe:on=hold", "latency_ms:on=warn"}, true},
+		"beside a rate":   {[]string{"success:pair=probe", "error"}, false},
+		"beside one held": {[]string{"success:pair=probe", "error:on=hold"}, false},
+	} {
+		p := policy(t, api.CreateRollout{Gates: gates(t, c.gates...), Steps: []int{50, 100}})
+		b := rollout.FirstBlock(p, rollout.History{}, rollout.RuleOf(p, 1000), 1, 0)
+		success := map[string]api.Metric{"success": api.Bool(true), "score": api.Number(0.5)}
+		for i := range int64(rollout.MinPairs) {
+			if b.Full() || b.Comparable() != (i > 0) {
+				t.Errorf("%s: full %t and comparable %t with %d pairs", name, b.Full(), b.Comparable(), i)
+			}
+			if err := b.AddRun(rollout.Candidate, rollout.Run{Index: i, Metrics: success}); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.AddPair(rollout.Pair{Index: i, Probe: fmt.Sprint(i), Candidate: success, Baseline: success}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if b.Full() != c.full {
+			t.Errorf("%s: full %t", name, b.Full())
+		}
+		if v := b.Next(true, 1, 5).Before.Information(0); c.full && v != rollout.MinPairs/2.0 {
+			t.Errorf("%s: information %v", name, v)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package rollout
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/cobound/prova/api"
@@ -54,6 +55,16 @@ func PlanOf(p api.Policy, t Traffic) api.Plan {
 func baselineRuns(n int64, weight int) int64 {
 	return (n*int64(100-weight) + int64(weight)/2) / int64(weight)
 }
+
+// OnlyPairs reports whether every gate that decides is on pairs: nothing then
+// asks for baseline runs beside the candidate's, or for a history of them.
+func OnlyPairs(p api.Policy) bool {
+	return !slices.ContainsFunc(p.Gates, func(g api.Gate) bool { return g.On != api.OnWarn && g.Pair == "" })
+}
+
+// plannedPairs is the information of the declared ramp for a gate on pairs: a
+// pair has half a unit of it, whatever the weight.
+func plannedPairs(p api.Policy) float64 { return float64(p.MinRuns*int64(len(p.Steps)-1)) / 2 }
 
 // RateGate is the first rate, not on pairs, that rolls back: what a plan says of failures is about it.
 func RateGate(p api.Policy) (api.Gate, bool) {

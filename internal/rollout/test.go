@@ -99,8 +99,8 @@ func (s state) of(g api.Gate) (sequential, error) {
 func newTest(seed string, g api.Gate, p api.Policy, h History, budget float64) (sequential, error) {
 	planned := Planned(p)
 	runs := p.MinRuns * int64(len(p.Steps)-1)
-	if g.Pair != "" { // a pair has half a unit of it, whatever the weight
-		planned = float64(runs) / 2
+	if g.Pair != "" {
+		planned = plannedPairs(p)
 	}
 	against := information(runs, h.counts(g).N)
 	if g.Statistic == api.StatisticMean {
