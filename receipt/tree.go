@@ -39,19 +39,32 @@ func (t Tree) Size() int64 { return t.size }
 // Append returns t with leaves added behind. It makes one copy of the subtree
 // roots for each call, whatever the number of leaves.
 func (t Tree) Append(leaves ...tlog.Hash) Tree {
+	next, _ := t.AppendNodes(leaves...)
+	return next
+}
+
+// AppendNodes is Append that also returns the nodes which the leaves complete,
+// of the levels that [Node] has, in the order of their completion. Kept beside
+// the leaves they are all that [Tree.Hashes] needs.
+func (t Tree) AppendNodes(leaves ...tlog.Hash) (Tree, []Node) {
 	next := Tree{size: t.size, roots: make([]tlog.Hash, len(t.roots), len(t.roots)+2)}
 	copy(next.roots, t.roots)
+	var nodes []Node
 	for _, leaf := range leaves {
 		// Each set bit at the low end is a subtree of the size reached so far.
+		height := 0
 		for n := next.size; n&1 == 1; n >>= 1 {
 			last := len(next.roots) - 1
 			leaf = tlog.NodeHash(next.roots[last], leaf)
 			next.roots = next.roots[:last]
+			if height++; height%tileHeight == 0 {
+				nodes = append(nodes, Node{Level: height / tileHeight, Index: next.size >> height, Hash: leaf})
+			}
 		}
 		next.roots = append(next.roots, leaf)
 		next.size++
 	}
-	return next
+	return next, nodes
 }
 
 // Root returns the RFC 6962 root. That of the empty tree is the SHA-256 of
