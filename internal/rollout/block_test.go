@@ -1,10 +1,10 @@
 package rollout_test
 
 import (
-	"fmt"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"testing"
 
 	"github.com/cobound/prova/api"
