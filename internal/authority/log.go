@@ -2,13 +2,9 @@ package authority
 
 import (
 	"context"
-	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
-
-	"golang.org/x/mod/sumdb/note"
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/receipt"
@@ -197,87 +193,4 @@ func (a *Authority) exportHead(ctx context.Context, p Principal, from int64, c a
 	}
 	head.Keys = append(head.Keys, key)
 	return head, nil
-}
-
-// Checkpoint signs the head of the org's log. Each is persisted before it is
-// shown, and a size is never shown with two roots.
-func (a *Authority) Checkpoint(ctx context.Context, p Principal) (api.Checkpoint, error) {
-	if err := p.need(api.AuditRead); err != nil {
-		return api.Checkpoint{}, err
-	}
-	origin, err := a.origin(ctx, p.Org)
-	if err != nil {
-		return api.Checkpoint{}, err
-	}
-	signer, _, err := receipt.NoteKeys(origin, a.CheckpointKey)
-	if err != nil {
-		return api.Checkpoint{}, &Error{Code: CodeInternal, Detail: "the checkpoint key cannot be used", Cause: err}
-	}
-	var c api.Checkpoint
-	fresh := false
-	err = a.Store.View(ctx, p.Org, func(s Snapshot) error {
-		head, err := s.Head()
-		if err != nil {
-			return err
-		}
-		if c, err = s.Checkpoint(); err == nil && c.Size == head.Tree.Size() {
-			fresh = true
-			return nil
-		}
-		if err != nil && !errors.Is(err, ErrNotFound) {
-			return err
-		}
-		text, err := receipt.SignCheckpoint(receipt.Checkpoint{Origin: origin, Size: head.Tree.Size(), Root: head.Tree.Root()}, signer)
-		c = api.Checkpoint{Origin: origin, Size: head.Tree.Size(), RootHash: head.Tree.Root().String(), Note: text}
-		return err
-	})
-	if err == nil && !fresh {
-		err = a.Store.Update(ctx, p.Org, func(tx Tx) (err error) {
-			c, err = tx.SaveCheckpoint(c)
-			return err
-		})
-	}
-	if err == nil {
-		c.VKey, err = a.verifierKey(ctx, c)
-	}
-	return c, storeError("checkpoint", err)
-}
-
-// verifierKey finds which server's checkpoint key signed a checkpoint.
-func (a *Authority) verifierKey(ctx context.Context, c api.Checkpoint) (string, error) {
-	keys, err := a.Store.SigningKeys(ctx)
-	if err != nil {
-		return "", err
-	}
-	for _, k := range keys {
-		pub, err := base64.StdEncoding.DecodeString(k.PublicKey)
-		if err != nil || k.Purpose != receipt.PurposeCheckpoint {
-			continue
-		}
-		vkey, err := receipt.VerifierKey(c.Origin, pub)
-		if err != nil {
-			return "", err
-		}
-		verifier, err := receipt.NewNoteVerifier(vkey)
-		if err != nil {
-			return "", err
-		}
-		if _, err := receipt.OpenCheckpoint(c.Note, note.VerifierList(verifier)); err == nil {
-			return vkey, nil
-		}
-	}
-	return "", fmt.Errorf("no known key signed the checkpoint of size %d", c.Size)
-}
-
-func (a *Authority) origin(ctx context.Context, org string) (string, error) {
-	orgs, err := a.Store.Orgs(ctx)
-	if err != nil {
-		return "", storeError("org", err)
-	}
-	for _, o := range orgs {
-		if o.Name == org {
-			return a.Origin + "/" + o.LogID, nil
-		}
-	}
-	return "", notFound("org")
 }

@@ -46,6 +46,9 @@ func (a *Authority) Bootstrap(ctx context.Context, ownerKey string) (created boo
 		orgs = []Org{org}
 	}
 	for _, org := range orgs {
+		if err := a.completeNodes(ctx, org.Name); err != nil {
+			return false, err
+		}
 		if err := a.publishKeys(ctx, org.Name); err != nil {
 			return false, err
 		}

@@ -165,16 +165,32 @@ type LogReader interface {
 	RunEntries(appID, environment, runID string) ([]Entry, error)
 	// Checkpoint is the newest one that was persisted; ErrNotFound before the first.
 	Checkpoint() (api.Checkpoint, error)
+	// CheckpointAt is the one of a size; ErrNotFound if none was persisted.
+	CheckpointAt(size int64) (api.Checkpoint, error)
+	// Checkpoints lists by size.
+	Checkpoints(filter CheckpointFilter, limit int) ([]api.Checkpoint, error)
+	// Hashes reads n hashes of a level of the Merkle tree from an index on, leaves at level 0 and nodes above (see receipt.Node): fewer if one is missing, up to the gap.
+	Hashes(level int, index int64, n int) ([]tlog.Hash, error)
+}
+
+// CheckpointFilter selects checkpoints; a zero member selects all.
+type CheckpointFilter struct {
+	// From is the smallest size; Before is, if positive, the size that all results are below.
+	From, Before int64
+	// Newest returns descending sizes instead of ascending ones.
+	Newest bool
 }
 
 // LogWriter appends to the org's log.
 type LogWriter interface {
 	// LockHead reads the head and holds it until the transaction ends: from here on this transaction alone appends to the org's log.
 	LockHead() (Head, error)
-	// Append writes entries, whose indexes follow the locked head without a gap, and the head after them. ErrExists if an idempotency key or an event id is taken.
+	// Append writes entries, whose indexes follow the locked head without a gap, the nodes of the Merkle tree that they complete, and the head after them, which it checks. ErrExists if an idempotency key or an event id is taken.
 	Append(entries []Entry, after Head) error
 	// SaveCheckpoint persists a checkpoint unless one of its size is there; either way it returns the one that is.
 	SaveCheckpoint(c api.Checkpoint) (api.Checkpoint, error)
+	// SaveNodes adds nodes of a log that was written before nodes were kept; those that are there stay.
+	SaveNodes(nodes []receipt.Node) error
 }
 
 // What runs add up to, as the pure core folds it.

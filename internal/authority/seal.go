@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"time"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/receipt"
 )
@@ -62,11 +64,11 @@ func (a *Authority) sealedEntry(body any, now time.Time) (Entry, receipt.Sealed,
 
 // appendEntries gives entries the next indexes of the locked head and writes them.
 func appendEntries(tx Tx, head Head, entries []Entry) (Head, error) {
+	leaves := make([]tlog.Hash, len(entries))
 	for i := range entries {
 		entries[i].Index = head.Tree.Size() + int64(i)
+		leaves[i] = entries[i].Leaf
 	}
-	for _, e := range entries {
-		head.Tree = head.Tree.Append(e.Leaf)
-	}
+	head.Tree = head.Tree.Append(leaves...)
 	return head, tx.Append(entries, head)
 }

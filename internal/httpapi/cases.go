@@ -17,6 +17,7 @@ type Cases interface {
 	Access
 	Settings
 	Evidence
+	Log
 	Releases
 	RolloutViews
 	RolloutActions
@@ -53,7 +54,19 @@ type Evidence interface {
 	Export(ctx context.Context, p authority.Principal, from int64, w io.Writer) error
 	SigningKeys(ctx context.Context) ([]api.SigningKey, error)
 	SigningKey(ctx context.Context, keyID string) (api.SigningKey, error)
+}
+
+// Log shows that the log only grows.
+type Log interface {
+	// Checkpoint signs the present head.
 	Checkpoint(ctx context.Context, p authority.Principal) (api.Checkpoint, error)
+	// CheckpointAt reads one that was signed before.
+	CheckpointAt(ctx context.Context, p authority.Principal, size int64) (api.Checkpoint, error)
+	// Checkpoints lists largest first.
+	Checkpoints(ctx context.Context, p authority.Principal, cursor string, limit int) (api.List[api.Checkpoint], error)
+	ProveInclusion(ctx context.Context, p authority.Principal, q authority.InclusionQuery) (api.InclusionProof, error)
+	// ProveConsistency of the present size if to is 0.
+	ProveConsistency(ctx context.Context, p authority.Principal, from, to int64) (api.ConsistencyProof, error)
 }
 
 // Releases reads what was seen, and compares it.

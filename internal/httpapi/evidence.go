@@ -155,7 +155,6 @@ func readCompare(r *request) api.CompareRequest {
 		}
 		in.Gates = append(in.Gates, g)
 	}
-	const absent = -1
 	if n := r.integer("min_runs", absent, 1, maxInteger); n != absent {
 		in.MinRuns = &n
 	}
@@ -180,8 +179,4 @@ func (s *service) signingKeys(ctx context.Context, _ authority.Principal, _ stru
 
 func (s *service) signingKey(ctx context.Context, _ authority.Principal, id string) (reply, error) {
 	return ok(s.cases.SigningKey(ctx, id))
-}
-
-func (s *service) checkpoint(ctx context.Context, who authority.Principal, _ struct{}) (reply, error) {
-	return ok(s.cases.Checkpoint(ctx, who))
 }

@@ -145,6 +145,27 @@ func (f *fake) Checkpoint(context.Context, authority.Principal) (api.Checkpoint,
 	return api.Checkpoint{Origin: "o", Size: 1, RootHash: "AA==", Note: "o\n1\nAA==\n"}, f.err
 }
 
+func (f *fake) CheckpointAt(ctx context.Context, p authority.Principal, size int64) (api.Checkpoint, error) {
+	f.argument = size
+	return f.Checkpoint(ctx, p)
+}
+
+func (f *fake) Checkpoints(ctx context.Context, p authority.Principal, cursor string, limit int) (api.List[api.Checkpoint], error) {
+	f.cursor, f.limit = cursor, limit
+	c, err := f.Checkpoint(ctx, p)
+	return api.List[api.Checkpoint]{Items: []api.Checkpoint{c}, NextCursor: "n"}, err
+}
+
+func (f *fake) ProveInclusion(_ context.Context, _ authority.Principal, q authority.InclusionQuery) (api.InclusionProof, error) {
+	f.argument = q
+	return api.InclusionProof{EventID: "evt", LogIndex: 1, Size: 2, RootHash: "AA==", LeafHash: "AA==", Hashes: []string{"AA=="}, Proof: "text"}, f.err
+}
+
+func (f *fake) ProveConsistency(_ context.Context, _ authority.Principal, from, to int64) (api.ConsistencyProof, error) {
+	f.argument = [2]int64{from, to}
+	return api.ConsistencyProof{From: 1, To: 2, FromRootHash: "AA==", ToRootHash: "AA==", Hashes: []string{}}, f.err
+}
+
 func aVerdict() api.Verdict {
 	v := 0.5
 	d := &api.Difference{Estimate: 0.1, Lo: -0.1, Hi: 0.2, Method: "newcombe", Strata: 1}

@@ -169,6 +169,9 @@ var (
 	queries = map[string]string{
 		"GET /api/v1/compare":            "?baseline=v1&candidate=v2&app_id=",
 		"GET /api/v1/rollouts/{id}/gate": "?weight=5",
+
+		"GET /api/v1/log/proof/inclusion":   "?index=0",
+		"GET /api/v1/log/proof/consistency": "?from=1",
 	}
 	bodies = map[string]string{
 		"POST /api/v1/compare":               `{"app_id":"a","baseline":"v1","candidate":"v2"}`,
@@ -267,7 +270,10 @@ func TestEnvironmentOfAKey(t *testing.T) {
 	var k api.APIKey
 	home.do(owner, "POST", "/api/v1/api-keys",
 		`{"name":"staging","environment":"staging","permissions":["rollout.manage","audit.ingest","audit.read"]}`, &k)
-	for _, path := range []string{"/api/v1/rollouts/" + x.rollout, "/api/v1/rollouts/" + x.rollout + "/decisions", "/api/v1/audit/receipts/" + x.receipt} {
+	for _, path := range []string{
+		"/api/v1/rollouts/" + x.rollout, "/api/v1/rollouts/" + x.rollout + "/decisions", "/api/v1/audit/receipts/" + x.receipt,
+		"/api/v1/log/proof/inclusion?event_id=" + x.receipt,
+	} {
 		wantProblem(t, home.do(k.Secret, "GET", path, "", nil), 404, "not_found")
 	}
 	for _, path := range []string{"/api/v1/rollouts", "/api/v1/runs", "/api/v1/apps", "/api/v1/audit/receipts"} {

@@ -30,7 +30,10 @@ func (s *service) routes() []route {
 		{"GET /api/v1/audit/receipts", api.AuditRead, serve(readReceiptList, s.receipts)},
 		{"GET /api/v1/audit/receipts/{id}", api.AuditRead, serve(byID, s.receipt)},
 		{"GET /api/v1/audit/export", api.AuditRead, serve(readFrom, s.export)},
-		{"GET /api/v1/log/checkpoint", api.AuditRead, serve(nothing, s.checkpoint)},
+		{"GET /api/v1/log/checkpoint", api.AuditRead, serve(readSize, s.checkpoint)},
+		{"GET /api/v1/log/checkpoints", api.AuditRead, serve((*request).page, s.checkpoints)},
+		{"GET /api/v1/log/proof/inclusion", api.AuditRead, serve(readInclusion, s.inclusion)},
+		{"GET /api/v1/log/proof/consistency", api.AuditRead, serve(readConsistency, s.consistency)},
 		{"GET /api/v1/keys", open, serve(nothing, s.signingKeys)},
 		{"GET /api/v1/keys/{id}", open, serve(byID, s.signingKey)},
 

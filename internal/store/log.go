@@ -7,16 +7,15 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
-	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/authority"
 	"github.com/cobound/prova/receipt"
 )
 
 var errUnlocked = errors.New("LockHead comes first")
 
-func (s *snapshot) Head() (authority.Head, error) { return s.head("read the head of the log", "") }
+func (s *snapshot) Head() (authority.Head, error) { return s.readHead("read the head of the log", "") }
 
-func (s *snapshot) head(what, suffix string) (authority.Head, error) {
+func (s *snapshot) readHead(what, suffix string) (authority.Head, error) {
 	return one(s.session, what, "SELECT size, tree FROM log_heads WHERE org = ?"+suffix, []any{s.org}, scanHead)
 }
 
@@ -39,11 +38,11 @@ func scanHead(r row) (authority.Head, error) {
 // LockHead holds the org's row of log_heads, last of all locks: from here to
 // the commit nobody else appends.
 func (t *tx) LockHead() (authority.Head, error) {
-	head, err := t.head("lock the head of the log", t.dialect.forUpdate)
+	head, err := t.readHead("lock the head of the log", t.dialect.forUpdate)
 	if err != nil {
 		return authority.Head{}, err
 	}
-	t.locked, t.size = true, head.Tree.Size()
+	t.locked, t.head = true, head
 	return head, nil
 }
 
@@ -58,10 +57,12 @@ func (t *tx) hold(what string) error {
 const entryColumns = "idx, event_id, kind, app_id, environment, release, rollout_id, run_id, probe_id, " +
 	"idempotency_key, request_hash, epoch, recorded_at, metrics, leaf, raw"
 
-// Append writes the receipts, their payloads and the head. The size in the
-// last WHERE is a second guard: an index can be given once only.
+// Append writes the receipts, their payloads, the nodes that they complete and
+// the head. The size in the last WHERE is a second guard: an index can be given
+// once only.
 func (t *tx) Append(entries []authority.Entry, after authority.Head) error {
-	if err := t.fits(entries, after); err != nil {
+	nodes, err := t.fits(entries, after)
+	if err != nil {
 		return err
 	}
 	rows := make([][]any, len(entries))
@@ -79,11 +80,14 @@ func (t *tx) Append(entries []authority.Entry, after authority.Head) error {
 	if err := t.insert("append receipts", "INSERT INTO receipts (org, "+entryColumns+")", "", rows); err != nil {
 		if t.failed != nil && t.dialect.violation(t.failed) == violatesKey {
 			// Not a duplicate that the caller could look up, but a log and a head that differ.
-			return fmt.Errorf("store: append receipts: index %d or one after it is taken already: %w", t.size, t.failed)
+			return fmt.Errorf("store: append receipts: index %d or one after it is taken already: %w", t.head.Tree.Size(), t.failed)
 		}
 		return err
 	}
 	if err := t.insert("append payloads", "INSERT INTO payloads (org, idx, field, salt, value)", "", payloads); err != nil {
+		return err
+	}
+	if err := t.SaveNodes(nodes); err != nil {
 		return err
 	}
 	text, err := after.Tree.MarshalText()
@@ -91,31 +95,36 @@ func (t *tx) Append(entries []authority.Entry, after authority.Head) error {
 		return fmt.Errorf("store: append receipts: %w", err)
 	}
 	moved, err := t.exec("move the head of the log", "UPDATE log_heads SET size = ?, tree = ? WHERE org = ? AND size = ?",
-		after.Tree.Size(), string(text), t.org, t.size)
+		after.Tree.Size(), string(text), t.org, t.head.Tree.Size())
 	if err != nil {
 		return err
 	}
 	if moved != 1 {
 		return t.fail("move the head of the log", errors.New("it is not the one that was locked"))
 	}
-	t.size = after.Tree.Size()
+	t.head = after
 	return nil
 }
 
-// fits checks that entries follow the locked head without a gap.
-func (t *tx) fits(entries []authority.Entry, after authority.Head) error {
+// fits checks that entries follow the locked head without a gap and that after
+// is the head with their leaves. It returns the nodes that they complete.
+func (t *tx) fits(entries []authority.Entry, after authority.Head) ([]receipt.Node, error) {
 	if err := t.hold("append receipts"); err != nil {
-		return err
+		return nil, err
 	}
+	leaves := make([]tlog.Hash, len(entries))
 	for i, e := range entries {
-		if want := t.size + int64(i); e.Index != want {
-			return fmt.Errorf("store: append receipts: entry %d has index %d, the log goes on with %d", i, e.Index, want)
+		if want := t.head.Tree.Size() + int64(i); e.Index != want {
+			return nil, fmt.Errorf("store: append receipts: entry %d has index %d, the log goes on with %d", i, e.Index, want)
 		}
+		leaves[i] = e.Leaf
 	}
-	if want := t.size + int64(len(entries)); after.Tree.Size() != want {
-		return fmt.Errorf("store: append receipts: the tree after them has size %d, want %d", after.Tree.Size(), want)
+	want, nodes := t.head.Tree.AppendNodes(leaves...)
+	if after.Tree.Size() != want.Size() || after.Tree.Root() != want.Root() {
+		return nil, fmt.Errorf("store: append receipts: the tree after them has size %d and root %s, want %d and %s",
+			after.Tree.Size(), after.Tree.Root(), want.Size(), want.Root())
 	}
-	return nil
+	return nodes, nil
 }
 
 func (t *tx) cells(e authority.Entry) ([]any, error) {
@@ -156,26 +165,4 @@ func scanEntry(r row) (authority.Entry, error) {
 		err = json.Unmarshal([]byte(metrics), &e.Metrics)
 	}
 	return e, err
-}
-
-func (s *snapshot) Checkpoint() (api.Checkpoint, error) {
-	return one(s.session, "read the newest checkpoint",
-		"SELECT origin, size, root_hash, note FROM checkpoints WHERE org = ? ORDER BY size DESC LIMIT 1", []any{s.org}, scanCheckpoint)
-}
-
-// SaveCheckpoint keeps the first checkpoint of a size: two servers that sign
-// the same size hand out the same note.
-func (t *tx) SaveCheckpoint(c api.Checkpoint) (api.Checkpoint, error) {
-	_, err := t.exec("save a checkpoint",
-		"INSERT INTO checkpoints (org, size, origin, root_hash, note) VALUES (?, ?, ?, ?, ?) ON CONFLICT (org, size) DO NOTHING",
-		t.org, c.Size, c.Origin, c.RootHash, c.Note)
-	if err != nil {
-		return api.Checkpoint{}, err
-	}
-	return one(t.session, "read the saved checkpoint",
-		"SELECT origin, size, root_hash, note FROM checkpoints WHERE org = ? AND size = ?", []any{t.org, c.Size}, scanCheckpoint)
-}
-
-func scanCheckpoint(r row) (c api.Checkpoint, err error) {
-	return c, r.Scan(&c.Origin, &c.Size, &c.RootHash, &c.Note)
 }

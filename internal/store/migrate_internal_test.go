@@ -165,15 +165,19 @@ func TestAppendOnly(t *testing.T) {
 		}
 		if err := s.write(ctx, "", func(run *session) error {
 			_, err := run.exec("checkpoint", "INSERT INTO checkpoints (org, size, origin, root_hash, note) VALUES ('acme', 1, '', '', '')")
+			if err == nil {
+				_, err = run.exec("node", "INSERT INTO log_nodes (org, level, idx, hash) VALUES ('acme', 1, 0, ?)", []byte{1})
+			}
 			return err
 		}); err != nil {
 			t.Fatal(err)
 		}
 		statements := []string{
 			"UPDATE receipts SET raw = raw", "DELETE FROM receipts", "UPDATE checkpoints SET note = 'x'", "DELETE FROM checkpoints",
+			"UPDATE log_nodes SET idx = 7", "DELETE FROM log_nodes",
 		}
 		if d.Postgres {
-			statements = append(statements, "TRUNCATE receipts", "TRUNCATE checkpoints")
+			statements = append(statements, "TRUNCATE receipts", "TRUNCATE checkpoints", "TRUNCATE log_nodes")
 		}
 		for _, statement := range statements {
 			err := s.write(ctx, "", func(run *session) error {

@@ -49,9 +49,9 @@ type snapshot struct {
 // tx reads and writes one org within a session.
 type tx struct {
 	snapshot
-	// size is that of the log, once it is locked.
+	// head is that of the log, once it is locked.
 	locked bool
-	size   int64
+	head   authority.Head
 }
 
 var (

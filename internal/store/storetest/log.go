@@ -3,10 +3,8 @@ package storetest
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/authority"
 )
 
@@ -57,6 +55,7 @@ func testAppendRefusesGaps(f *fixture) {
 		"same index":       {true, []int64{2, 2}, authority.Head{Tree: grown.Tree.Append(after.Leaf)}},
 		"small tree":       {true, []int64{2}, head},
 		"large tree":       {true, []int64{2}, authority.Head{Tree: grown.Tree.Append(after.Leaf)}},
+		"another leaf":     {true, []int64{2}, authority.Head{Tree: head.Tree.Append(after.Leaf)}},
 	} {
 		err := f.Update(f.ctx(), "acme", func(tx authority.Tx) error {
 			if c.lock {
@@ -254,21 +253,4 @@ func testRunEntries(f *fixture) {
 	if none := must(f, "acme", func(s authority.Snapshot) ([]authority.Entry, error) { return s.RunEntries("bot", "production", "") }); len(none) != 0 {
 		f.Errorf("no run id selected %d entries", len(none))
 	}
-}
-
-func testCheckpoints(f *fixture) {
-	absent(f, "acme", "checkpoint", authority.Snapshot.Checkpoint)
-	first := api.Checkpoint{Origin: "prova.example/acme", Size: 3, RootHash: "cm9vdA==", Note: "note\n\n— sig\n"}
-	later := api.Checkpoint{Origin: "prova.example/acme", Size: 5, RootHash: "cjU=", Note: strings.Repeat("n", 5000)}
-	rival := first
-	rival.Note = "another signature"
-	for _, c := range []struct{ save, want api.Checkpoint }{{first, first}, {rival, first}, {later, later}, {rival, first}} {
-		f.update("acme", func(tx authority.Tx) error {
-			got, err := tx.SaveCheckpoint(c.save)
-			equal(f, "saved", got, c.want)
-			return err
-		})
-	}
-	equal(f, "newest", must(f, "acme", authority.Snapshot.Checkpoint), later)
-	absent(f, "other", "checkpoint", authority.Snapshot.Checkpoint)
 }

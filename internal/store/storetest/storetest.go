@@ -37,6 +37,8 @@ func Run(t *testing.T, open func(t *testing.T) authority.Store) {
 		{"Entries", testEntries},
 		{"RunEntries", testRunEntries},
 		{"Checkpoints", testCheckpoints},
+		{"Hashes", testHashes},
+		{"SaveNodes", testSaveNodes},
 		{"WritesNeedTheLock", testWritesNeedTheLock},
 		{"Epochs", testEpochs},
 		{"Cohorts", testCohorts},
