@@ -67,6 +67,9 @@ func floors() map[string]floor {
 		"cmd/prova-eval":    {height: 6, only: []string{"internal/cli", "internal/cli/evalcmd"}},
 		"cmd/prova-verify":  {height: 6, only: []string{"internal/cli", "internal/cli/verifycmd"}},
 
+		// It draws the pictures of the documentation.
+		"docs/images/generate": {height: 6, only: []string{"internal/simulate", "internal/rollout", "internal/compare", "internal/stats", "api"}},
+
 		// Tests and what only tests import.
 		"":                          {height: 9},
 		"e2e":                       {height: 9},

@@ -18,6 +18,9 @@ func TestPictures(t *testing.T) {
 	for _, p := range pictures() {
 		t.Run(p.file, func(t *testing.T) {
 			t.Parallel()
+			if testing.Short() && p.long {
+				t.Skip("plays thousands of rollouts")
+			}
 			kept, err := os.ReadFile(filepath.Join("..", p.file))
 			if err != nil {
 				t.Fatal(err)

@@ -8,43 +8,53 @@ package main
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 )
 
 //go:generate go run . ..
 
 func main() {
-	directory := "docs/images"
-	if len(os.Args) > 1 {
-		directory = os.Args[1]
+	if err := write(); err != nil {
+		fmt.Fprintln(os.Stderr, "generate:", err)
+		os.Exit(1)
 	}
+}
+
+// write writes all pictures into the directory that is named, or docs/images.
+func write() error {
+	name := "docs/images"
+	if len(os.Args) > 1 {
+		name = os.Args[1]
+	}
+	directory, err := os.OpenRoot(name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = directory.Close() }()
 	for _, p := range pictures() {
-		if err := p.write(directory); err != nil {
-			fmt.Fprintln(os.Stderr, "generate:", err)
-			os.Exit(1)
+		text, err := p.draw()
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.file, err)
+		}
+		if err := directory.WriteFile(p.file, []byte(text), 0o644); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // picture is a file and what draws it.
 type picture struct {
 	file string
 	draw func() (string, error)
+	// long: it takes seconds.
+	long bool
 }
 
 func pictures() []picture {
 	return []picture{
-		{"peeking.svg", peeking},
-		{"strata.svg", strata},
-		{"ledger.svg", ledger},
-		{"power.svg", power},
+		{"peeking.svg", peeking, true},
+		{"strata.svg", strata, false},
+		{"ledger.svg", ledger, false},
+		{"power.svg", power, true},
 	}
-}
-
-func (p picture) write(directory string) error {
-	text, err := p.draw()
-	if err != nil {
-		return fmt.Errorf("%s: %w", p.file, err)
-	}
-	return os.WriteFile(filepath.Join(directory, p.file), []byte(text), 0o600)
 }

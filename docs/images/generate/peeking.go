@@ -2,13 +2,14 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/cobound/prova/internal/stats"
 )
 
 const (
 	peekPerStep = 100
-	peekStories = 400
+	peekStories = 1000
 	peekSeed    = 6
 	peekShown   = 3
 	peekLooks   = 5  // accusations of the rollouts that are drawn, at least
@@ -26,7 +27,7 @@ func peeking() (string, error) {
 	var fooled []uint64
 	last := int64(3 * peekPerStep)
 	for number := range uint64(peekStories) {
-		t, err := harmless(number).tell()
+		t, err := harmless(number).outline()
 		if err != nil {
 			return "", err
 		}
@@ -54,6 +55,13 @@ func peeking() (string, error) {
 		if err != nil {
 			return "", err
 		}
+		outline, err := harmless(number).outline()
+		if err != nil {
+			return "", err
+		}
+		if !same(outline, t.moments) {
+			return "", fmt.Errorf("rollout %d and its outline differ", number)
+		}
 		x := 62 + float64(i)*276
 		across := axis{peekFirst, float64(last), x, x + 250}
 		usual, prova := panel{c, across, axis{-9, 21, 250, 100}}, panel{c, across, axis{-9, 21, 462, 312}}
@@ -67,8 +75,8 @@ func peeking() (string, error) {
 }
 
 // alarms returns after how many candidate runs each rule first rolls back, 0 if never.
-func alarms(t told) (usual, prova int64) {
-	for _, m := range t.moments {
+func alarms(moments []moment) (usual, prova int64) {
+	for _, m := range moments {
 		if m.runs < peekFirst {
 			continue
 		}
@@ -82,9 +90,16 @@ func alarms(t told) (usual, prova int64) {
 	return usual, prova
 }
 
+// same: a rollout and its outline came to the same at each look.
+func same(a, b []moment) bool {
+	return slices.EqualFunc(a, b, func(a, b moment) bool {
+		return a.runs == b.runs && a.usual == b.usual && a.look.Regressed == b.look.Regressed
+	})
+}
+
 // accusations counts the looks at which the usual interval leaves out 0.
-func accusations(t told) (n int) {
-	for _, m := range t.moments {
+func accusations(moments []moment) (n int) {
+	for _, m := range moments {
 		if m.runs >= peekFirst && m.worse() {
 			n++
 		}

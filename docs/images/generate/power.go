@@ -9,7 +9,7 @@ import (
 
 const (
 	powerSeed    = 1
-	powerStories = 150
+	powerStories = 100
 	powerBlock   = 10
 )
 
@@ -17,13 +17,13 @@ const (
 func power() (string, error) {
 	c := &canvas{width: 880, height: 460, title: "What a ramp can see"}
 	c.text = fmt.Sprintf("Share of rollouts rolled back, by the candidate's failure rate, when the baseline fails 6 %% of its runs: %d rollouts a point. "+
-		"With 30 candidate runs a step only a threefold rate is found nearly always; 300 a step find a rate of 9 %% in most rollouts.", powerStories)
+		"With 30 candidate runs a step a threefold rate is found in most rollouts; 300 a step find a rate of 9 %% in most rollouts.", powerStories)
 	c.write("h", "start", 20, 28, "What a ramp can see")
 	c.write("m s", "start", 20, 47, fmt.Sprintf("The baseline fails 6 %% of its runs. Rolled back, of %d rollouts a point; bars are 95 %% intervals.", powerStories))
 	c.write("m s", "start", 20, 63, fmt.Sprintf("Budget 5 %%, ramp 5, 25, 50 %%, a look after every %d candidate runs.", powerBlock))
 	p := panel{c, axis{5, 26, 62, 720}, axis{0, 100, 396, 84}}
 	p.grid([]float64{0, 25, 50, 75, 100}, percent)
-	rates := []float64{6, 7.5, 9, 12, 15, 18, 25}
+	rates := []float64{6, 7.5, 9, 12, 18, 25}
 	p.below(rates, percent)
 	p.write("m s", "middle", (p.x.first+p.x.last)/2, p.y.first+40, "true failure rate of the candidate")
 	for _, ramp := range []struct {

@@ -111,13 +111,79 @@ func (r *ramp) candidateRun() error {
 	return r.tick()
 }
 
+// draw says whether the next run fails.
+func (story) draw(source *stats.Source, rate float64) bool {
+	return (float64(source.Uint64()>>11)+0.5)*0x1p-53 < rate
+}
+
+// outline tells the same story by the test alone, without a log: what many
+// rollouts are counted with. It has no intervals but the usual one.
+func (s story) outline() ([]moment, error) {
+	plan := stats.TestPlan{Budget: rollout.DefaultErrorBudget, FirstLook: rollout.MostFirstLook}
+	steps := []int64{5, 25, 50}
+	for _, w := range steps {
+		plan.Information += float64(s.perStep*(100-w)) / 100
+	}
+	test, err := stats.NewSequentialTest(plan)
+	if err != nil {
+		return nil, err
+	}
+	source := stats.NewSource(s.seed, s.number)
+	var moments []moment
+	counts := []stats.Stratum{}
+	for step, w := range steps {
+		counts = append(counts, stats.Stratum{})
+		var b stats.Block
+		for n := int64(1); n <= s.perStep; n++ {
+			for range (100 - w) / w {
+				b.Baseline = s.count(b.Baseline, &source, s.failures[min(step, len(s.failures)-1)][0])
+			}
+			b.Candidate = s.count(b.Candidate, &source, s.failures[min(step, len(s.failures)-1)][1])
+			if n%rollout.MinCandidate != 0 {
+				continue
+			}
+			b.Stratum = int64(step)
+			next, look, err := test.Look(b, stats.Margin{})
+			if err != nil {
+				return nil, err
+			}
+			test, counts = next, with(counts, b)
+			moments = append(moments, moment{
+				runs: int64(step)*s.perStep + n, counts: counts, usual: stats.StratifiedNewcombe(counts, stats.Critical(0.95)), look: api.Look{Regressed: look.Regressed},
+			})
+			if look.Regressed {
+				return moments, nil
+			}
+			b = stats.Block{}
+		}
+	}
+	return moments, nil
+}
+
+func (s story) count(p stats.Proportion, source *stats.Source, rate float64) stats.Proportion {
+	p.N++
+	if s.draw(source, rate) {
+		p.X++
+	}
+	return p
+}
+
+// with returns a copy of counts with a block added to the last step.
+func with(counts []stats.Stratum, b stats.Block) []stats.Stratum {
+	all := append([]stats.Stratum{}, counts...)
+	last := &all[len(all)-1]
+	last.Candidate = stats.Proportion{X: last.Candidate.X + b.Candidate.X, N: last.Candidate.N + b.Candidate.N}
+	last.Baseline = stats.Proportion{X: last.Baseline.X + b.Baseline.X, N: last.Baseline.N + b.Baseline.N}
+	return all
+}
+
 func (r *ramp) record(side rollout.Side) error {
 	step := len(r.counts) - 1
 	rate, count, cohort := r.failures[min(step, len(r.failures)-1)][0], &r.counts[step].Baseline, &r.strata[step].Baseline
 	if side == rollout.Candidate {
 		rate, count, cohort = r.failures[min(step, len(r.failures)-1)][1], &r.counts[step].Candidate, &r.strata[step].Candidate
 	}
-	failed := (float64(r.source.Uint64()>>11)+0.5)*0x1p-53 < rate
+	failed := r.draw(&r.source, rate)
 	count.N++
 	if failed {
 		count.X++

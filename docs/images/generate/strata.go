@@ -9,7 +9,7 @@ import (
 const (
 	strataPerStep = 300
 	strataSeed    = 1
-	strataStories = 300
+	strataStories = 1000
 	strataEqual   = 100 // candidate runs a step of the rollouts without a difference
 )
 
@@ -67,7 +67,7 @@ func strata() (string, error) {
 		return "", err
 	}
 	c.write("m s", "start", 520, 396, fmt.Sprintf("Of %d rollouts whose releases do not differ at any step,", strataStories))
-	c.write("m s", "start", 520, 412, fmt.Sprintf("the pooled interval accuses %d at the end, the other %d.", wrong, fair))
+	c.write("m s", "start", 520, 412, fmt.Sprintf("the pooled interval accuses %d at the end, the other one %d.", wrong, fair))
 	legend(c)
 	return c.svg(), nil
 }
@@ -76,11 +76,11 @@ func strata() (string, error) {
 // when the ramp is done. It is one look.
 func accused() (together, within int, err error) {
 	for number := range uint64(strataStories) {
-		t, err := story{perStep: strataEqual, failures: [][2]float64{{0.03, 0.03}, {0.06, 0.06}, {0.12, 0.12}}, seed: strataSeed, number: number}.tell()
+		t, err := story{perStep: strataEqual, failures: [][2]float64{{0.03, 0.03}, {0.06, 0.06}, {0.12, 0.12}}, seed: strataSeed, number: number}.outline()
 		if err != nil {
 			return 0, 0, err
 		}
-		last := t.moments[len(t.moments)-1]
+		last := t[len(t)-1]
 		all := pooled(last.counts)
 		if stats.Newcombe(all.Candidate, all.Baseline, stats.Critical(0.95)).Lo > 0 {
 			together++
