@@ -51,7 +51,7 @@ func scenarios() []scenario {
 		{name: "nobody fails", rollouts: 1, candidate: success(0), baseline: success(0)},
 		{name: "everybody fails", rollouts: 1, candidate: success(1000), baseline: success(1000)},
 		{name: "drift", rollouts: 10, candidate: release{"success": rate(900, -50)}, baseline: release{"success": rate(900, -50)}},
-		{name: "one step", rollouts: 8, candidate: success(150), baseline: success(100), request: api.CreateRollout{Steps: []int{1, 100}, MinRuns: ptr(int64(200))}},
+		{name: "one step", rollouts: 4, candidate: success(150), baseline: success(100), request: api.CreateRollout{Steps: []int{1, 100}, MinRuns: ptr(int64(200))}},
 		{name: "many steps", rollouts: 6, runs: 300, candidate: success(110), baseline: success(100), request: api.CreateRollout{Steps: []int{10, 20, 30, 40, 60, 80, 100}}},
 		{name: "five runs a step", rollouts: 16, every: 1, candidate: success(250), baseline: success(200), request: api.CreateRollout{Steps: []int{50, 100}, MinRuns: ptr(int64(5))}},
 		{name: "beyond the plan", rollouts: 1, runs: 1500, every: 25, candidate: success(105), baseline: success(100), request: api.CreateRollout{RequirePairwise: true}},
@@ -60,7 +60,7 @@ func scenarios() []scenario {
 		{name: "a relative margin", gates: []string{"success:margin=7%"}, rollouts: 10, candidate: success(180), baseline: success(100)},
 		{name: "odds", gates: []string{"error:margin=30%"}, rollouts: 10, candidate: release{"error": rate(180, 0)}, baseline: release{"error": rate(100, 0)}},
 		{
-			name: "several gates", gates: []string{"success", "error:margin=0.02", "flagged:on=hold", "score:mean:on=warn"}, rollouts: 8,
+			name: "several gates", gates: []string{"success", "error:margin=0.02", "flagged:on=hold", "score:mean:on=warn"}, rollouts: 2,
 			candidate: release{"success": rate(850, 0), "error": rate(90, 0), "flagged": rate(60, 0), "score": normal(0.7, 0.1)},
 			baseline:  release{"success": rate(900, 0), "error": rate(80, 0), "flagged": rate(40, 0), "score": normal(0.7, 0.1)},
 		},
