@@ -43,8 +43,19 @@ type decisionReceipt struct {
 	Advisory    bool         `json:"advisory"`
 	Continues   string       `json:"continues"`
 	Verdict     *api.Verdict `json:"verdict"`
+	Policy      api.Policy   `json:"policy"`
+	FirstEpoch  int64        `json:"first_epoch"`
 	Evidence    struct {
-		Looks []api.Look `json:"looks"`
+		LogSize int64 `json:"log_size"`
+		Blocks  []struct {
+			Number     int64  `json:"number"`
+			Stratum    int64  `json:"stratum"`
+			FirstIndex int64  `json:"first_index"`
+			LastIndex  int64  `json:"last_index"`
+			RunsDigest string `json:"runs_digest"`
+		} `json:"blocks"`
+		Looks        []api.Look `json:"looks"`
+		LedgerDigest string     `json:"ledger_digest"`
 	} `json:"evidence"`
 	Stream struct {
 		Seq int64 `json:"seq"`

@@ -17,6 +17,9 @@ type Test struct {
 	State state `json:"state,omitzero"`
 	// Last is the last look.
 	Last api.Look `json:"last"`
+	// Newest is the highest number of a stratum that was looked at; Past says that the history was, which is one too.
+	Newest int64 `json:"newest"`
+	Past   bool  `json:"past,omitempty"`
 	// Budget is this gate's share of the error budget, and Planned the information that it is spread over.
 	Budget  float64 `json:"budget"`
 	Planned float64 `json:"planned"`
@@ -263,9 +266,10 @@ func (t Test) look(g api.Gate, block int64, s stratum) (Test, error) {
 		return t, err
 	}
 	look.Gate, look.Block, look.Strata = t.Gate, block, t.Last.Strata
-	if t.Last.Number == 0 || t.Last.Stratum != s.epoch {
+	if t.Last.Number == 0 || look.Stratum > t.Newest || look.Historical && !t.Past { // a late one was counted when it was new
 		look.Strata++
 	}
+	t.Newest, t.Past = max(t.Newest, look.Stratum), t.Past || look.Historical
 	t.State, t.Last, t.Planned = state{test: next}, look, next.Planned()
 	t.Regressed = look.Regressed
 	t.Reachable = t.Reachable || reachable
