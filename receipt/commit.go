@@ -3,6 +3,7 @@ package receipt
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 )
 
 // Commit returns the commitment to a payload that a body holds in place of it:
@@ -15,5 +16,22 @@ func Commit(salt [32]byte, canonicalValue []byte) string {
 	h.Write([]byte("prova-payload-commitment\n"))
 	h.Write(salt[:])
 	h.Write(canonicalValue)
-	return "sha256:" + hex.EncodeToString(h.Sum(nil))
+	return commitmentPrefix + hex.EncodeToString(h.Sum(nil))
+}
+
+const commitmentPrefix = "sha256:"
+
+// ErrCommitment is matched by the error of [OpenCommitment].
+var ErrCommitment = errors.New("the commitment is to another value or salt")
+
+// OpenCommitment reports whether a commitment in a receipt is one to this salt
+// and value. The value must be canonical, as it was when it was committed to.
+func OpenCommitment(commitment string, salt [32]byte, canonicalValue []byte) error {
+	if err := IsCanonical(canonicalValue); err != nil {
+		return err
+	}
+	if Commit(salt, canonicalValue) != commitment {
+		return ErrCommitment
+	}
+	return nil
 }

@@ -32,6 +32,16 @@ const (
 	CheckSize         CheckName = "size"          // lines and checkpoint agree on the size
 	CheckRoot         CheckName = "root"          // the rebuilt root is the signed one
 	CheckConsistency  CheckName = "consistency"   // the log continues heads saved earlier
+
+	CheckFiles      CheckName = "files"      // a bundle's files: form of the tar, names, sizes, none extra, none missing
+	CheckManifest   CheckName = "manifest"   // form and signature of a bundle's manifest
+	CheckDigest     CheckName = "digest"     // each file is the one that the manifest names
+	CheckInclusion  CheckName = "inclusion"  // each receipt stands in the log, at its index
+	CheckScope      CheckName = "scope"      // the receipts are those that the bundle is about
+	CheckCounts     CheckName = "counts"     // as many receipts of each kind as the manifest says
+	CheckKeySpan    CheckName = "key_span"   // key events of the log let the key sign at this index
+	CheckStream     CheckName = "stream"     // the receipts of a rollout follow each other without a gap
+	CheckRedactions CheckName = "redactions" // what was erased left its commitment
 )
 
 // ErrUnknownKey is matched, through errors.Is, by a [*VerifyError] that says

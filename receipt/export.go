@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -100,10 +99,7 @@ func (e *ExportWriter) Receipt(index int64, raw []byte) error {
 		return e.err
 	}
 	e.next++
-	e.buf = append(e.buf[:0], lineIndex...)
-	e.buf = strconv.AppendInt(e.buf, index, 10)
-	e.buf = append(append(e.buf, lineReceipt...), raw...)
-	e.buf = append(e.buf, '}', '\n')
+	e.buf = AppendLine(e.buf[:0], index, raw)
 	_, e.err = e.w.Write(e.buf)
 	return e.err
 }

@@ -40,6 +40,25 @@ type Header struct {
 	Source         Source `json:"source"`          // optional
 	RunID          string `json:"run_id"`          // optional
 	ProbeID        string `json:"probe_id"`        // optional
+	Stream         Stream `json:"stream"`          // of a rollout's receipts; zero for others
+	Terminal       bool   `json:"terminal"`        // this decision ended its rollout
+	Advisory       bool   `json:"advisory"`        // the rollout takes no action, and may go on after its end
+}
+
+// Stream chains the receipts of one rollout, so that leaving one out shows.
+type Stream struct {
+	ID   string `json:"id"`   // the rollout's; 1 to 128 bytes
+	Seq  int64  `json:"seq"`  // from 0
+	Prev string `json:"prev"` // the integrity hash of the receipt before; empty in the first
+}
+
+func (s Stream) check() error {
+	first := s.Seq == 0 && s.Prev == ""
+	later := s.Seq > 0 && s.Seq <= maxSafe && len(s.Prev) == 64 && all(s.Prev, isHexDigit)
+	if s.ID == "" || len(s.ID) > 128 || !first && !later {
+		return &VerifyError{Check: CheckSchema, Detail: "member stream", Expected: "id, seq, and prev as 64 hex digits unless seq is 0", Found: quote(fmt.Sprint(s))}
+	}
+	return nil
 }
 
 // parseHeader reads the common members of a body, of which members are all,
@@ -52,7 +71,7 @@ func parseHeader(members []member) (Header, error) {
 	if h.Schema != Schema {
 		return Header{}, &VerifyError{Check: CheckSchema, Expected: Schema, Found: quote(h.Schema)}
 	}
-	if id, ok := strings.CutPrefix(h.EventID, "evt_"); !ok || len(id) > 60 || !all(id, isLowerOrDigit) {
+	if !validEventID(h.EventID) {
 		return Header{}, &VerifyError{Check: CheckEventID, Expected: `"evt_" and 1 to 60 of 0-9 and a-z`, Found: quote(h.EventID)}
 	}
 	if len(h.Kind) > 64 || !all(h.Kind, isKindByte) || h.Kind[0] < 'a' {
@@ -66,7 +85,17 @@ func parseHeader(members []member) (Header, error) {
 	if len(h.KeyID) != 64 || !all(h.KeyID, isHexDigit) {
 		return Header{}, &VerifyError{Check: CheckKeyID, Expected: "64 lower-case hex digits", Found: quote(h.KeyID)}
 	}
+	if h.Stream != (Stream{}) {
+		if err := h.Stream.check(); err != nil {
+			return Header{}, err
+		}
+	}
 	return h, checkTimes(h)
+}
+
+func validEventID(s string) bool {
+	id, ok := strings.CutPrefix(s, "evt_")
+	return ok && len(id) <= 60 && all(id, isLowerOrDigit)
 }
 
 // field returns where the member name of a body goes, or nil.
@@ -96,6 +125,24 @@ func (h *Header) field(name string) any {
 		return &h.RunID
 	case "probe_id":
 		return &h.ProbeID
+	case "stream":
+		return &h.Stream
+	case "terminal":
+		return &h.Terminal
+	case "advisory":
+		return &h.Advisory
+	}
+	return nil
+}
+
+func (s *Stream) field(name string) any {
+	switch name {
+	case "id":
+		return &s.ID
+	case "seq":
+		return &s.Seq
+	case "prev":
+		return &s.Prev
 	}
 	return nil
 }
@@ -114,8 +161,8 @@ func (s *Source) field(name string) any {
 	return nil
 }
 
-// readMembers puts each member where field says, a *string or a *Source. Names
-// are compared exactly, and nothing is coerced, null neither.
+// readMembers puts each member where field says. Names are compared exactly,
+// and nothing is coerced, null neither.
 func readMembers(members []member, field func(name string) any) error {
 	for _, m := range members {
 		ok := true
@@ -124,7 +171,12 @@ func readMembers(members []member, field func(name string) any) error {
 			if ok = m.value[0] == '"'; ok {
 				*to = string(unquoted(m.value))
 			}
-		case *Source:
+		case *int64:
+			*to, ok = parseSize(string(m.value))
+		case *bool:
+			*to = m.value[0] == 't'
+			ok = *to || m.value[0] == 'f'
+		case interface{ field(name string) any }:
 			var inner []member
 			if inner, ok = (Limits{}).scanMembers(nil, m.value); ok {
 				if err := readMembers(inner, to.field); err != nil {

@@ -225,3 +225,18 @@ func wantReport(t *testing.T, r Report, result string, failed ...CheckName) {
 }
 
 func clone(b []byte) []byte { return bytes.Clone(b) }
+
+func unmarshal(data []byte, v any) error { return json.Unmarshal(data, v) }
+
+func sealBody(t testing.TB, s Signer, body fields) []byte {
+	t.Helper()
+	b, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := s.Seal(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sealed.Raw
+}

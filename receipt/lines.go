@@ -1,9 +1,13 @@
 package receipt
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -26,7 +30,52 @@ type exportLine struct {
 	verifyErr error
 }
 
-func (v *exportVerifier) readReceipts(progress func(done int64)) {
+// lineReader reads lines of bounded length.
+type lineReader struct {
+	in   *bufio.Reader
+	long []byte // a line that does not fit into in's buffer
+}
+
+func newLineReader(r io.Reader) *lineReader { return &lineReader{in: bufio.NewReaderSize(r, 64<<10)} }
+
+var errLongLine = fmt.Errorf("a line is longer than %d bytes", maxLine)
+
+// next returns the next line without its end, valid until the next call. The
+// error is io.EOF at the end, errLongLine, or that of the reader.
+func (r *lineReader) next() ([]byte, error) {
+	line, err := r.in.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) {
+		r.long = append(r.long[:0], line...)
+		for errors.Is(err, bufio.ErrBufferFull) && len(r.long) <= maxLine {
+			line, err = r.in.ReadSlice('\n')
+			r.long = append(r.long, line...)
+		}
+		line = r.long
+	}
+	switch {
+	case len(line) > maxLine:
+		return nil, errLongLine
+	case err == nil:
+		return line[:len(line)-1], nil
+	case errors.Is(err, io.EOF) && len(line) > 0:
+		// A whole last line without its end is a whole line; a cut one will not parse.
+		return line, nil
+	}
+	return nil, err
+}
+
+// splitLine takes the line of a receipt apart.
+func splitLine(line []byte) (index int64, raw []byte, ok bool) {
+	rest, ok1 := bytes.CutPrefix(line, []byte(lineIndex))
+	rest, ok2 := bytes.CutSuffix(rest, []byte("}"))
+	number, raw, ok3 := bytes.Cut(rest, []byte(lineReceipt))
+	index, ok4 := parseSize(string(number))
+	return index, raw, ok1 && ok2 && ok3 && ok4
+}
+
+// readReceipts reads and verifies the receipts and hands each to take, in
+// order. It stops before a line that is none, which it keeps in v.last.
+func (v *logVerifier) readReceipts(take func(*exportLine), progress func(done int64)) {
 	var text []byte
 	lines := make([]exportLine, 0, batchLines)
 	for more := true; more; {
@@ -46,7 +95,7 @@ func (v *exportVerifier) readReceipts(progress func(done int64)) {
 		}
 		verifyLines(text, lines, v.keys)
 		for i := range lines {
-			v.take(&lines[i])
+			take(&lines[i])
 		}
 		if progress != nil && len(lines) > 0 {
 			progress(v.Receipts)
@@ -69,14 +118,10 @@ func verifyLines(text []byte, lines []exportLine, keys Keys) {
 }
 
 func (l *exportLine) verify(line []byte, keys Keys) {
-	rest, ok1 := bytes.CutPrefix(line, []byte(lineIndex))
-	rest, ok2 := bytes.CutSuffix(rest, []byte("}"))
-	number, raw, ok3 := bytes.Cut(rest, []byte(lineReceipt))
-	index, ok4 := parseSize(string(number))
-	if l.ok = ok1 && ok2 && ok3 && ok4; !l.ok {
+	var raw []byte
+	if l.index, raw, l.ok = splitLine(line); !l.ok {
 		return
 	}
-	l.index = index
 	var pae []byte
 	if l.receipt, pae, l.parseErr = parse(raw); l.parseErr == nil {
 		l.verifyErr = verify(l.receipt, pae, keys)

@@ -37,9 +37,10 @@ type Report struct {
 	Result     string  `json:"result"`      // Verified, Failed, Malformed or Undetermined
 	KeysPinned bool    `json:"keys_pinned"` // false: at best the evidence agrees with itself
 	Org        string  `json:"org,omitzero"`
-	From       int64   `json:"from"`     // log index of the first receipt
-	Receipts   int64   `json:"receipts"` // receipts that were looked at
-	Size       int64   `json:"size"`     // of the log at the checkpoint, 0 without one
+	Scope      string  `json:"scope,omitzero"` // of a bundle: what it is about
+	From       int64   `json:"from"`           // log index of the first receipt
+	Receipts   int64   `json:"receipts"`       // receipts that were looked at
+	Size       int64   `json:"size"`           // of the log at the checkpoint, 0 without one
 	Checks     []Check `json:"checks"`
 	Omitted    int64   `json:"omitted,omitzero"` // failures beyond those listed
 

@@ -1,15 +1,12 @@
 package receipt
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
 
 	"github.com/go-json-experiment/json"
-	"golang.org/x/mod/sumdb/note"
-	"golang.org/x/mod/sumdb/tlog"
 )
 
 // VerifyExport reads an export to its end and verifies it: each receipt, that
@@ -25,14 +22,10 @@ import (
 // progress, if not nil, is called now and then from the calling goroutine with
 // the number of receipts done.
 func VerifyExport(r io.Reader, pinned Trust, progress func(done int64)) Report {
-	v := &exportVerifier{
-		Report: newReport(pinned.Pinned()),
-		in:     bufio.NewReaderSize(r, 64<<10),
-		pinned: pinned,
-		heads:  map[int64]tlog.Hash{},
-	}
+	v := &exportVerifier{newLogVerifier("export", pinned)}
+	v.lines = newLineReader(r)
 	if v.readHead() {
-		v.readReceipts(progress)
+		v.readReceipts(v.take, progress)
 		v.settleReceipts()
 		v.readCheckpoint()
 	}
@@ -40,56 +33,7 @@ func VerifyExport(r io.Reader, pinned Trust, progress func(done int64)) Report {
 		CheckReceipts, CheckCompleteness, CheckCheckpoint, CheckSize, CheckRoot)
 }
 
-type exportVerifier struct {
-	*Report
-	in        *bufio.Reader
-	long      []byte // a line that does not fit into in's buffer
-	pinned    Trust
-	keys      KeySet
-	verifiers note.Verifiers
-	anyNote   bool // a checkpoint key is known
-	tree      Tree
-	unread    bool // a receipt could not be read, so that the tree lacks its leaf
-	next      int64
-	seen      recentIDs
-	last      []byte              // the line behind the receipts, nil if there is none
-	heads     map[int64]tlog.Hash // roots at the sizes of saved heads
-}
-
-// readLine returns the next line without its end, valid until the next call.
-// ok is false at the end of the input.
-func (v *exportVerifier) readLine() (line []byte, ok bool) {
-	line, err := v.in.ReadSlice('\n')
-	if errors.Is(err, bufio.ErrBufferFull) {
-		v.long = append(v.long[:0], line...)
-		for errors.Is(err, bufio.ErrBufferFull) && len(v.long) <= maxLine {
-			line, err = v.in.ReadSlice('\n')
-			v.long = append(v.long, line...)
-		}
-		line = v.long
-	}
-	switch {
-	case len(line) > maxLine:
-		v.broken(CheckLine, nil, "a line is longer than %d bytes", maxLine)
-		return nil, false
-	case err == nil:
-		return line[:len(line)-1], true
-	case errors.Is(err, io.EOF):
-		// A whole last line without its end is a whole line; a cut one will not parse.
-		return line, len(line) > 0
-	}
-	v.add(Check{Check: CheckLine, Status: Undetermined, Detail: "reading stopped: " + err.Error()})
-	return nil, false
-}
-
-// decodeLine reads a line that holds exactly one JSON object and no member
-// that out does not know.
-func decodeLine(line []byte, out any) error {
-	if !bytes.HasPrefix(line, []byte("{")) || !bytes.HasSuffix(line, []byte("}")) {
-		return errors.New("not a JSON object")
-	}
-	return json.Unmarshal(line, out, json.RejectUnknownMembers(true))
-}
+type exportVerifier struct{ *logVerifier }
 
 func (v *exportVerifier) readHead() bool {
 	line, ok := v.readLine()
@@ -108,6 +52,7 @@ func (v *exportVerifier) readHead() bool {
 	}
 	v.Org, v.From = head.Export.Org, head.Export.From
 	v.next, v.tree = head.Export.From, head.Export.Tree
+	v.fromStart, v.allKeyEvents = v.From == 0, v.From == 0
 	v.noteHead()
 	inFile := Trust{Receipt: KeySet{}}
 	for i, k := range head.Export.Keys {
@@ -120,27 +65,13 @@ func (v *exportVerifier) readHead() bool {
 	return true
 }
 
-func (v *exportVerifier) chooseKeys(inFile Trust) {
-	trust, detail := v.pinned, "keys given by the caller; those in the export were not used"
-	if !v.KeysPinned {
-		trust, detail = inFile, "no key was given, so the keys in the export were used: this shows that it agrees with itself, not who made it"
+// decodeLine reads a line that holds exactly one JSON object and no member
+// that out does not know.
+func decodeLine(line []byte, out any) error {
+	if !bytes.HasPrefix(line, []byte("{")) || !bytes.HasSuffix(line, []byte("}")) {
+		return errors.New("not a JSON object")
 	}
-	verifiers, err := trust.verifiers()
-	if err != nil {
-		v.add(Check{Check: CheckTrust, Status: Failed, Detail: err.Error()})
-		verifiers = note.VerifierList()
-	}
-	v.keys, v.verifiers, v.anyNote = trust.Receipt, verifiers, trust.checkpoints()
-	v.settle(CheckTrust, "%s", detail)
-}
-
-// noteHead keeps the root at a size at which a head was saved earlier.
-func (v *exportVerifier) noteHead() {
-	for _, h := range v.pinned.Heads {
-		if h.Size == v.tree.Size() {
-			v.heads[h.Size] = v.tree.Root()
-		}
-	}
+	return json.Unmarshal(line, out, json.RejectUnknownMembers(true))
 }
 
 // take folds a receipt's line into the report, in log order.
@@ -148,9 +79,8 @@ func (v *exportVerifier) take(l *exportLine) {
 	v.Receipts++
 	place := v.next
 	if !l.ok {
-		v.broken(CheckLine, &place, "not a line of the form %s…%s…}", lineIndex, lineReceipt)
+		v.notALine(&place)
 		v.next++
-		v.unread = true
 		return
 	}
 	place = l.index
@@ -161,31 +91,11 @@ func (v *exportVerifier) take(l *exportLine) {
 		})
 	}
 	v.next = l.index + 1
-	if l.parseErr != nil {
-		v.fail(l.parseErr, Failed, &place, "")
-		v.unread = true
+	if !v.look(l, &place) {
 		return
-	}
-	if l.verifyErr != nil {
-		v.fail(l.verifyErr, v.statusOf(l.verifyErr), &place, l.receipt.EventID)
-	}
-	if l.receipt.Org != v.Org {
-		v.add(Check{Check: CheckOrg, Status: Failed, Expected: quote(v.Org), Found: quote(l.receipt.Org), LogIndex: &place, EventID: l.receipt.EventID})
-	}
-	if v.seen.again(l.receipt.EventID) {
-		v.add(Check{Check: CheckUniqueEvents, Status: Failed, Detail: "the event is logged twice", LogIndex: &place, EventID: l.receipt.EventID})
 	}
 	v.tree = v.tree.Append(l.receipt.LeafHash)
 	v.noteHead()
-}
-
-// statusOf tells a key that the auditor does not trust from one that nobody
-// handed over.
-func (v *exportVerifier) statusOf(err error) string {
-	if errors.Is(err, ErrUnknownKey) && len(v.keys) == 0 {
-		return Undetermined
-	}
-	return Failed
 }
 
 func (v *exportVerifier) settleReceipts() {
@@ -195,24 +105,8 @@ func (v *exportVerifier) settleReceipts() {
 	}
 	n := v.Receipts
 	v.settle(CheckReceipts, "%d receipts, indexes %d to %d", n, v.From, v.next-1)
-	for _, name := range []CheckName{CheckLine, CheckEnvelope, CheckSchema, CheckEventID, CheckKind, CheckTimes, CheckKeyID} {
-		v.settleIfRead(name, "%d receipts", n)
-	}
-	v.settleIfRead(CheckCanonicalForm, "%d receipts are byte for byte in canonical form", n)
-	v.settleIfRead(CheckKnownKey, "%d receipts", n)
-	if v.status[CheckKnownKey] == OK {
-		v.settleIfRead(CheckSignature, "%d signatures", n)
-	}
-	v.settleIfRead(CheckOrg, "%d receipts of org %s", n, v.Org)
+	v.settleEach()
 	v.settleIfRead(CheckLogIndex, "%d indexes without a gap", n)
-	v.settleIfRead(CheckUniqueEvents, "no event twice among any %d in a row", min(n, recentWindow))
-}
-
-// settleIfRead claims a success for all receipts only if all could be read.
-func (v *exportVerifier) settleIfRead(name CheckName, format string, args ...any) {
-	if !v.unread {
-		v.settle(name, format, args...)
-	}
 }
 
 func (v *exportVerifier) readCheckpoint() {
@@ -243,19 +137,6 @@ func (v *exportVerifier) readCheckpoint() {
 	v.checkSaved(c)
 }
 
-func (v *exportVerifier) checkSignatures(text string) {
-	if !v.anyNote {
-		v.add(Check{Check: CheckCheckpoint, Status: Undetermined, Detail: "no checkpoint key is known to verify it with"})
-		return
-	}
-	c, err := OpenCheckpoint(text, v.verifiers)
-	if err != nil {
-		v.add(Check{Check: CheckCheckpoint, Status: Failed, Detail: err.Error()})
-		return
-	}
-	v.settle(CheckCheckpoint, "signed by the key of %s", c.Origin)
-}
-
 func (v *exportVerifier) checkHead(c Checkpoint, stated int64) {
 	if stated != c.Size || v.next != c.Size {
 		v.add(Check{
@@ -275,33 +156,4 @@ func (v *exportVerifier) checkHead(c Checkpoint, stated int64) {
 		})
 	}
 	v.settle(CheckRoot, "%s, rebuilt from every leaf", root)
-}
-
-// checkSaved compares the log with the heads that the auditor saved earlier.
-func (v *exportVerifier) checkSaved(c Checkpoint) {
-	n := 0
-	for _, h := range v.pinned.Heads {
-		if h.Origin != c.Origin {
-			continue
-		}
-		n++
-		root, passed := v.heads[h.Size]
-		switch {
-		case h.Size > c.Size:
-			v.add(Check{
-				Check: CheckConsistency, Status: Failed, Expected: fmt.Sprintf("size %d or more", h.Size), Found: fmt.Sprint(c.Size),
-				Detail: "a head saved earlier is of a larger log: receipts were removed",
-			})
-		case !passed:
-			v.add(Check{Check: CheckConsistency, Status: Undetermined, Detail: fmt.Sprintf("a head saved earlier, of size %d, lies before the export", h.Size)})
-		case root != h.Root:
-			v.add(Check{
-				Check: CheckConsistency, Status: Failed, Expected: h.Root.String(), Found: root.String(),
-				Detail: fmt.Sprintf("a head saved earlier, of size %d, has another root: the log was rewritten", h.Size),
-			})
-		}
-	}
-	if n > 0 {
-		v.settle(CheckConsistency, "%d heads saved earlier are found again", n)
-	}
 }

@@ -1,0 +1,202 @@
+package receipt
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// logVerifier is what verifying an export and a bundle have in common.
+type logVerifier struct {
+	*Report
+	what      string // "export" or "bundle"
+	lines     *lineReader
+	pinned    Trust
+	keys      KeySet
+	verifiers note.Verifiers
+	anyNote   bool // a checkpoint key is known
+	tree      Tree
+	unread    bool // a receipt could not be read, so that the tree lacks its leaf
+	stopped   bool // the input could not be read on
+	next      int64
+	seen      recentIDs
+	last      []byte              // the line behind the receipts, nil if there is none
+	heads     map[int64]tlog.Hash // roots at the sizes of saved heads
+	// fromStart: every stream must begin with its first receipt.
+	fromStart bool
+	// allKeyEvents: every key event below the last index is among the receipts.
+	allKeyEvents bool
+	streams      streams
+	spans        keySpans
+}
+
+func newLogVerifier(what string, pinned Trust) *logVerifier {
+	return &logVerifier{Report: newReport(pinned.Pinned()), what: what, pinned: pinned, heads: map[int64]tlog.Hash{}, streams: streams{}, spans: newKeySpans()}
+}
+
+// readLine returns the next line without its end, valid until the next call.
+// ok is false at the end of the input.
+func (v *logVerifier) readLine() (line []byte, ok bool) {
+	line, err := v.lines.next()
+	switch {
+	case err == nil:
+		return line, true
+	case errors.Is(err, errLongLine):
+		v.broken(CheckLine, nil, "%v", err)
+	case !errors.Is(err, io.EOF):
+		v.stop(err)
+	}
+	return nil, false
+}
+
+func (v *logVerifier) chooseKeys(inFile Trust) {
+	trust, detail := v.pinned, "keys given by the caller; those in the "+v.what+" were not used"
+	if !v.KeysPinned {
+		trust, detail = inFile, "no key was given, so the keys in the "+v.what+" were used: this shows that it agrees with itself, not who made it"
+	}
+	verifiers, err := trust.verifiers()
+	if err != nil {
+		v.add(Check{Check: CheckTrust, Status: Failed, Detail: err.Error()})
+		verifiers = note.VerifierList()
+	}
+	v.keys, v.verifiers, v.anyNote = trust.Receipt, verifiers, trust.checkpoints()
+	v.settle(CheckTrust, "%s", detail)
+}
+
+// noteHead keeps the root at a size at which a head was saved earlier.
+func (v *logVerifier) noteHead() {
+	for _, h := range v.pinned.Heads {
+		if h.Size == v.tree.Size() {
+			v.heads[h.Size] = v.tree.Root()
+		}
+	}
+}
+
+// stop says that the input could not be read on: no fault of the evidence.
+func (v *logVerifier) stop(err error) {
+	v.stopped = true
+	v.add(Check{Check: CheckLine, Status: Undetermined, Detail: "reading stopped: " + err.Error()})
+}
+
+func (v *logVerifier) notALine(place *int64) {
+	v.broken(CheckLine, place, "not a line of the form %s…%s…}", lineIndex, lineReceipt)
+	v.unread = true
+}
+
+// look folds in what a receipt says by itself, and about its org, its event,
+// its key and its stream. It is false for a receipt that could not be read.
+func (v *logVerifier) look(l *exportLine, place *int64) bool {
+	if l.parseErr != nil {
+		v.fail(l.parseErr, Failed, place, "")
+		v.unread = true
+		return false
+	}
+	r := l.receipt
+	if l.verifyErr != nil {
+		v.fail(l.verifyErr, v.statusOf(l.verifyErr), place, r.EventID)
+	}
+	if r.Org != v.Org {
+		v.add(Check{Check: CheckOrg, Status: Failed, Expected: quote(v.Org), Found: quote(r.Org), LogIndex: place, EventID: r.EventID})
+	}
+	if v.seen.again(r.EventID) {
+		v.add(Check{Check: CheckUniqueEvents, Status: Failed, Detail: "the event is logged twice", LogIndex: place, EventID: r.EventID})
+	}
+	if err := v.streams.next(r, v.fromStart); err != nil {
+		v.fail(err, Failed, place, r.EventID)
+	}
+	if v.allKeyEvents {
+		for _, err := range v.spans.next(r, *place) {
+			status := Failed
+			if errors.Is(err, errUnknownKeyEvent) {
+				status = Undetermined
+			}
+			v.fail(err, status, place, r.EventID)
+		}
+	}
+	return true
+}
+
+// statusOf tells a key that the auditor does not trust from one that nobody
+// handed over.
+func (v *logVerifier) statusOf(err error) string {
+	if errors.Is(err, ErrUnknownKey) && len(v.keys) == 0 {
+		return Undetermined
+	}
+	return Failed
+}
+
+// settleEach says of the checks of each receipt that they hold.
+func (v *logVerifier) settleEach() {
+	n := v.Receipts
+	for _, name := range []CheckName{CheckLine, CheckEnvelope, CheckSchema, CheckEventID, CheckKind, CheckTimes, CheckKeyID} {
+		v.settleIfRead(name, "%d receipts", n)
+	}
+	v.settleIfRead(CheckCanonicalForm, "%d receipts are byte for byte in canonical form", n)
+	v.settleIfRead(CheckKnownKey, "%d receipts", n)
+	if v.status[CheckKnownKey] == OK {
+		v.settleIfRead(CheckSignature, "%d signatures", n)
+	}
+	v.settleIfRead(CheckOrg, "%d receipts of org %s", n, v.Org)
+	v.settleIfRead(CheckUniqueEvents, "no event twice among any %d in a row", min(n, recentWindow))
+	if len(v.streams) > 0 {
+		v.settleIfRead(CheckStream, "%s", v.streams)
+	}
+	if v.spans.events > 0 {
+		for _, err := range v.spans.unlisted() {
+			v.fail(err, Failed, nil, "")
+		}
+		v.settleIfRead(CheckKeySpan, "%d key events let each key sign where it did", v.spans.events)
+	}
+}
+
+// settleIfRead claims a success for all receipts only if all could be read.
+func (v *logVerifier) settleIfRead(name CheckName, format string, args ...any) {
+	if !v.unread {
+		v.settle(name, format, args...)
+	}
+}
+
+func (v *logVerifier) checkSignatures(text string) {
+	if !v.anyNote {
+		v.add(Check{Check: CheckCheckpoint, Status: Undetermined, Detail: "no checkpoint key is known to verify it with"})
+		return
+	}
+	c, err := OpenCheckpoint(text, v.verifiers)
+	if err != nil {
+		v.add(Check{Check: CheckCheckpoint, Status: Failed, Detail: err.Error()})
+		return
+	}
+	v.settle(CheckCheckpoint, "signed by the key of %s", c.Origin)
+}
+
+// checkSaved compares the log with the heads that the auditor saved earlier.
+func (v *logVerifier) checkSaved(c Checkpoint) {
+	n := 0
+	for _, h := range v.pinned.Heads {
+		if h.Origin != c.Origin {
+			continue
+		}
+		n++
+		root, passed := v.heads[h.Size]
+		switch {
+		case h.Size > c.Size:
+			v.add(Check{
+				Check: CheckConsistency, Status: Failed, Expected: fmt.Sprintf("size %d or more", h.Size), Found: fmt.Sprint(c.Size),
+				Detail: "a head saved earlier is of a larger log: receipts were removed",
+			})
+		case !passed:
+			v.add(Check{Check: CheckConsistency, Status: Undetermined, Detail: fmt.Sprintf("a head saved earlier, of size %d, lies before the %s", h.Size, v.what)})
+		case root != h.Root:
+			v.add(Check{
+				Check: CheckConsistency, Status: Failed, Expected: h.Root.String(), Found: root.String(),
+				Detail: fmt.Sprintf("a head saved earlier, of size %d, has another root: the log was rewritten", h.Size),
+			})
+		}
+	}
+	if n > 0 {
+		v.settle(CheckConsistency, "%d heads saved earlier are found again", n)
+	}
+}
