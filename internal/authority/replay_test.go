@@ -53,6 +53,10 @@ func logOf(items []replay.Item) replay.Log {
 func (h *house) replays(least int64) []replay.Item {
 	h.t.Helper()
 	items := h.log()
+	checks, err := replay.All(logOf(items))
+	if err != nil || len(checks) != 1 || checks[0].Status != receipt.OK {
+		h.t.Errorf("%+v, %v", checks, err)
+	}
 	report, err := replay.Rollouts(logOf(items), "claims-agent", api.DefaultEnvironment)
 	if err != nil {
 		h.t.Fatal(err)
@@ -222,6 +226,36 @@ func TestReplayNamesWhatDiffers(t *testing.T) {
 		}
 		if f := report.Findings[0]; f.What != c.what || !strings.Contains(f.Detail, c.says) {
 			t.Errorf("%s: %+v", name, f)
+		}
+	}
+}
+
+// TestReplayThatCannotBeMade is undetermined, never verified.
+func TestReplayThatCannotBeMade(t *testing.T) {
+	h := newHouse(t)
+	w := &world{house: h, rng: rand.New(rand.NewPCG(5, 6))}
+	r := h.create(canary("v36", "v37"))
+	for range 4 {
+		w.events(100, 0.2, 1)
+		h.tick(r.ID)
+	}
+	items := h.replays(2)
+	created := slices.IndexFunc(items, func(i replay.Item) bool { return i.Receipt.Kind == api.KindRolloutCreated })
+	otherEngine := slices.Clone(items)
+	for i, item := range otherEngine {
+		if item.Receipt.Kind == api.KindRolloutDecision {
+			otherEngine[i].Receipt.Body = []byte(strings.ReplaceAll(string(item.Receipt.Body), api.Engine, "prova-engine/0"))
+		}
+	}
+	for name, log := range map[string][]replay.Item{
+		"without its beginning": slices.Delete(slices.Clone(items), created, created+1),
+		"of another engine":     otherEngine,
+		"without a decision":    items[:created],
+		"empty":                 nil,
+	} {
+		checks, err := replay.All(logOf(log))
+		if err != nil || len(checks) != 1 || checks[0].Status != receipt.Undetermined {
+			t.Errorf("%s: %+v, %v", name, checks, err)
 		}
 	}
 }

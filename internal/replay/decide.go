@@ -20,6 +20,7 @@ import (
 // signed is what the receipt of a decision says beside what is recomputed.
 type signed struct {
 	Subject  subject            `json:"subject"`
+	Engine   string             `json:"engine"`
 	Action   string             `json:"action"`
 	Decision api.Action         `json:"decision"`
 	Mode     api.Mode           `json:"mode"`
@@ -34,6 +35,9 @@ func (p *player) decide(item Item) error {
 		return fmt.Errorf("receipt %s: %w", item.Receipt.EventID, err)
 	}
 	r := p.rollouts[s.Subject.RolloutID]
+	if r != nil && s.Engine != api.Engine { // what another engine decided, this one cannot recompute
+		r.broken = true
+	}
 	if r == nil || r.broken {
 		p.report.Skipped++
 		return p.happens(item, s, r)
