@@ -60,7 +60,9 @@ func TestVault(t *testing.T) {
 func sqliteVault(t *testing.T) *vault {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "prova.db")
-	v := newVault(t, func() (*store.Store, error) { return store.OpenSQLite(t.Context(), path, slog.New(slog.DiscardHandler)) })
+	v := newVault(t, func() (*store.Store, error) {
+		return store.OpenSQLite(t.Context(), path, slog.New(slog.DiscardHandler))
+	})
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +83,9 @@ func sqliteVault(t *testing.T) *vault {
 func postgresVault(t *testing.T) *vault {
 	t.Helper()
 	url := pgtest.URL(t)
-	v := newVault(t, func() (*store.Store, error) { return store.OpenPostgres(t.Context(), url, slog.New(slog.DiscardHandler)) })
+	v := newVault(t, func() (*store.Store, error) {
+		return store.OpenPostgres(t.Context(), url, slog.New(slog.DiscardHandler))
+	})
 	conn, err := pgx.Connect(v.ctx, url)
 	if err != nil {
 		t.Fatal(err)
