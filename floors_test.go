@@ -51,6 +51,7 @@ func floors() map[string]floor {
 		"internal/httpapi":          {height: 4},
 		"internal/importer":         {height: 4},
 		"internal/keyfile":          {height: 4},
+		"internal/anchor":           {height: 4},
 		// The SDK is what a stranger's program links: the contract, the receipts, and nothing else.
 		"prova": {height: 4, only: []string{"api", "receipt"}},
 

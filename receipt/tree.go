@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -66,6 +67,9 @@ func (t Tree) AppendNodes(leaves ...tlog.Hash) (Tree, []Node) {
 	}
 	return next, nodes
 }
+
+// Equal reports whether two trees have the same leaves.
+func (t Tree) Equal(u Tree) bool { return t.size == u.size && slices.Equal(t.roots, u.roots) }
 
 // Root returns the RFC 6962 root. That of the empty tree is the SHA-256 of
 // nothing.

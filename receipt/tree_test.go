@@ -28,6 +28,9 @@ func TestTreeAgainstTlog(t *testing.T) {
 		}
 		stored = append(stored, hashes...)
 		earlier, tree = tree, tree.Append(leaf(n))
+		if !tree.Equal(earlier.Append(leaf(n))) || tree.Equal(earlier) || tree.Equal(earlier.Append(leaf(n+1))) {
+			t.Fatalf("size %d: Equal does not tell trees apart", tree.Size())
+		}
 		want, err := tlog.TreeHash(n+1, reader)
 		if err != nil || tree.Root() != want || tree.Size() != n+1 {
 			t.Fatalf("size %d: root %s, want %s (%v)", tree.Size(), tree.Root(), want, err)

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cobound/prova/internal/anchor"
 	"github.com/cobound/prova/internal/authority"
 	"github.com/cobound/prova/internal/httpapi"
 	"github.com/cobound/prova/internal/keyfile"
@@ -98,6 +99,7 @@ func (s *server) begin(ctx context.Context) error {
 		Deliverer: webhook.New(webhook.Options{AllowCIDRs: s.allowCIDRs, AllowLoopback: loopback(s.listener.Addr()), UserAgent: "prova/" + program}),
 		Signer:    signer, CheckpointKey: keys.Checkpoint, Origin: s.origin, Now: time.Now,
 		Random: func(p []byte) { _, _ = rand.Read(p) }, // never fails: crypto/rand ends the program instead
+		Anchor: anchor.In(s.data),
 		Log:    s.log,
 	})
 	if err == nil {
@@ -157,7 +159,12 @@ func keepOwnerKey(path, preset string, propose func() string) (string, error) {
 	return preset, keyfile.WriteSecret(path, []byte(preset+"\n"))
 }
 
-// run delivers what is due, and ticks if it was asked to, until ctx ends.
+// anchorEvery is how often the heads of the logs are kept outside the database
+// while no checkpoint is asked for: what a database could lose unnoticed if the
+// server stops too.
+const anchorEvery = 10 * time.Second
+
+// run delivers what is due, keeps the anchor and ticks if it was asked to, until ctx ends.
 func (s *server) run(ctx context.Context) {
 	defer close(s.ended)
 	deliver, tick := make(<-chan time.Time), make(<-chan time.Time)
@@ -171,10 +178,16 @@ func (s *server) run(ctx context.Context) {
 		defer t.Stop()
 		tick = t.C
 	}
+	anchors := time.NewTicker(anchorEvery)
+	defer anchors.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-anchors.C:
+			if err := s.authority.MoveAnchors(ctx); err != nil && ctx.Err() == nil {
+				s.log.Error("the heads of the logs were not kept", "error", err)
+			}
 		case <-deliver:
 			if _, err := s.authority.DeliverDue(ctx); err != nil && ctx.Err() == nil {
 				s.log.Error("delivery loop", "error", err)
@@ -198,7 +211,9 @@ func (s *server) stop() error {
 		err = s.http.Close()
 	}
 	<-s.ended
-	return errors.Join(err, s.store.Close())
+	keeping, end := context.WithTimeout(context.Background(), drainTime)
+	defer end()
+	return errors.Join(err, s.authority.MoveAnchors(keeping), s.store.Close())
 }
 
 func loopback(a net.Addr) bool {

@@ -22,13 +22,16 @@ import (
 	"github.com/cobound/prova/receipt"
 )
 
-// Config is what an Authority needs. Nothing is optional.
+// Config is what an Authority needs. Nothing but Anchor is optional.
 type Config struct {
 	Store     Store
 	Deliverer Deliverer
 	// Signer signs receipts, CheckpointKey signs the heads of logs: two different keys.
 	Signer        receipt.Signer
 	CheckpointKey ed25519.PrivateKey
+	// Anchor remembers outside the database what was shown of the logs; without
+	// one, a database that went back is noticed only while the server runs.
+	Anchor Anchor
 	// Origin begins the origin line of every checkpoint, such as the host's name.
 	Origin string
 	Now    func() time.Time
@@ -43,6 +46,7 @@ type Authority struct {
 	changed   *broadcast
 	recording *coalescer
 	ids       *sequence
+	anchors   *anchors
 }
 
 // New checks the configuration.
@@ -51,7 +55,9 @@ func New(c Config) (*Authority, error) {
 		c.Signer.KeyID() == "" || len(c.CheckpointKey) != ed25519.PrivateKeySize {
 		return nil, errors.New("authority: the configuration is incomplete")
 	}
-	return &Authority{Config: c, changed: newBroadcast(), recording: newCoalescer(), ids: &sequence{}}, nil
+	anchors := newAnchors(c.Anchor)
+	c.Store = guarded{c.Store, anchors}
+	return &Authority{Config: c, changed: newBroadcast(), recording: newCoalescer(), ids: &sequence{}, anchors: anchors}, nil
 }
 
 // Principal is who asks: the holder of an API key, or the system itself.

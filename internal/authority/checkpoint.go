@@ -23,49 +23,51 @@ func (a *Authority) Checkpoint(ctx context.Context, p Principal) (api.Checkpoint
 }
 
 func (a *Authority) checkpoint(ctx context.Context, org string) (api.Checkpoint, error) {
-	origin, err := a.origin(ctx, org)
+	id, err := a.logID(ctx, org)
 	if err != nil {
 		return api.Checkpoint{}, err
 	}
-	signer, _, err := receipt.NoteKeys(origin, a.CheckpointKey)
+	tree, err := a.moveAnchor(ctx, org, id)
 	if err != nil {
-		return api.Checkpoint{}, &Error{Code: CodeInternal, Detail: "the checkpoint key cannot be used", Cause: err}
+		return api.Checkpoint{}, err
 	}
-	var head Head
+	head := receipt.Checkpoint{Origin: a.originOf(id), Size: tree.Size(), Root: tree.Root()}
 	var c api.Checkpoint
 	err = a.Store.View(ctx, org, func(s Snapshot) (err error) {
-		if head, err = s.Head(); err != nil {
-			return err
-		}
-		if c, err = s.Checkpoint(); errors.Is(err, ErrNotFound) {
-			c, err = api.Checkpoint{}, nil
-		}
+		c, err = s.CheckpointAt(head.Size)
 		return err
 	})
+	if errors.Is(err, ErrNotFound) {
+		c, err = a.sign(ctx, org, head)
+	}
 	if err != nil {
 		return api.Checkpoint{}, storeError("checkpoint", err)
 	}
-	if c.Note == "" || c.Size < head.Tree.Size() {
-		text, err := receipt.SignCheckpoint(receipt.Checkpoint{Origin: origin, Size: head.Tree.Size(), Root: head.Tree.Root()}, signer)
-		if err != nil {
-			return api.Checkpoint{}, &Error{Code: CodeInternal, Detail: "the checkpoint could not be signed", Cause: err}
-		}
-		made := api.Checkpoint{Origin: origin, Size: head.Tree.Size(), RootHash: head.Tree.Root().String(), Note: text}
-		err = a.Store.Update(ctx, org, func(tx Tx) (err error) {
-			c, err = tx.SaveCheckpoint(made)
-			return err
-		})
-		if err != nil {
-			return api.Checkpoint{}, storeError("checkpoint", err)
-		}
-	}
 	// Another server may have signed this size first: its note is shown, unless
 	// it speaks of another log than the one that is here.
-	if c.Size != head.Tree.Size() || c.RootHash != head.Tree.Root().String() {
-		return api.Checkpoint{}, damaged(fmt.Errorf("the head has size %d and root %s, a checkpoint of size %d has root %s",
-			head.Tree.Size(), head.Tree.Root(), c.Size, c.RootHash))
+	if c.RootHash != head.Root.String() {
+		return api.Checkpoint{}, damaged(fmt.Errorf("the log has at size %d the root %s, and a checkpoint of that size the root %s", head.Size, head.Root, c.RootHash))
 	}
 	c.VKey, err = a.verifierKey(ctx, c)
+	return c, err
+}
+
+// sign signs a head and persists it, unless another server did so meanwhile:
+// either way it returns what is persisted.
+func (a *Authority) sign(ctx context.Context, org string, head receipt.Checkpoint) (api.Checkpoint, error) {
+	signer, _, err := receipt.NoteKeys(head.Origin, a.CheckpointKey)
+	if err != nil {
+		return api.Checkpoint{}, &Error{Code: CodeInternal, Detail: "the checkpoint key cannot be used", Cause: err}
+	}
+	text, err := receipt.SignCheckpoint(head, signer)
+	if err != nil {
+		return api.Checkpoint{}, &Error{Code: CodeInternal, Detail: "the checkpoint could not be signed", Cause: err}
+	}
+	c := api.Checkpoint{Origin: head.Origin, Size: head.Size, RootHash: head.Root.String(), Note: text}
+	err = a.Store.Update(ctx, org, func(tx Tx) (err error) {
+		c, err = tx.SaveCheckpoint(c)
+		return err
+	})
 	return c, err
 }
 
@@ -86,6 +88,20 @@ func (a *Authority) CheckpointAt(ctx context.Context, p Principal, size int64) (
 	})
 	if err != nil {
 		return api.Checkpoint{}, storeError(fmt.Sprintf("checkpoint: none of size %d was signed", size), err)
+	}
+	c.VKey, err = a.verifierKey(ctx, c)
+	return c, err
+}
+
+// newestCheckpoint reads the last one that was signed.
+func (a *Authority) newestCheckpoint(ctx context.Context, org string) (api.Checkpoint, error) {
+	var c api.Checkpoint
+	err := a.Store.View(ctx, org, func(s Snapshot) (err error) {
+		c, err = s.Checkpoint()
+		return err
+	})
+	if err != nil {
+		return c, storeError("checkpoint", err)
 	}
 	c.VKey, err = a.verifierKey(ctx, c)
 	return c, err
@@ -143,10 +159,8 @@ func (a *Authority) verifierKey(ctx context.Context, c api.Checkpoint) (string, 
 	return "", damaged(fmt.Errorf("no known key signed the checkpoint of size %d", c.Size))
 }
 
-func (a *Authority) origin(ctx context.Context, org string) (string, error) {
-	id, err := a.logID(ctx, org)
-	return a.Origin + "/" + id, err
-}
+// originOf names a log in checkpoints.
+func (a *Authority) originOf(logID string) string { return a.Origin + "/" + logID }
 
 func (a *Authority) logID(ctx context.Context, org string) (string, error) {
 	orgs, err := a.Store.Orgs(ctx)

@@ -20,6 +20,7 @@ const (
 	CodeNotFound        Code = "not_found"       // absent, or another org's
 	CodeConflict        Code = "conflict"        // what is there already says otherwise
 	CodeUnavailable     Code = "unavailable"     // try again later
+	CodeReadOnly        Code = "read_only"       // the database went back or is damaged: only a person can help
 	CodeInternal        Code = "internal"        // a bug or a broken database; the detail is for the log only
 )
 
@@ -71,6 +72,8 @@ func (c Code) Status() (status int, title string) {
 		return http.StatusConflict, "Conflict"
 	case CodeUnavailable:
 		return http.StatusServiceUnavailable, "Try again later"
+	case CodeReadOnly:
+		return http.StatusServiceUnavailable, "The log is not written to"
 	case CodeInternal:
 	}
 	return http.StatusInternalServerError, "Internal error"

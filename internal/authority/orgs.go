@@ -27,11 +27,16 @@ type keyEventBody struct {
 
 // Bootstrap makes a new installation usable and publishes this server's keys.
 // It may be run at every start. A non-empty ownerKey is added to the default
-// org unless it is there; created says that it was.
+// org unless it is there; created says that it was. A log that the database
+// holds otherwise than this server has seen it is left alone; the error is
+// CodeReadOnly only if the database lacks one altogether.
 func (a *Authority) Bootstrap(ctx context.Context, ownerKey string) (created bool, err error) {
 	orgs, err := a.Store.Orgs(ctx)
 	if err != nil {
 		return false, storeError("org", err)
+	}
+	if err := a.loadAnchors(ctx, orgs); err != nil {
+		return false, err
 	}
 	for _, k := range a.publicKeys(a.now()) {
 		if err := a.Store.SaveSigningKey(ctx, k); err != nil {
@@ -46,6 +51,9 @@ func (a *Authority) Bootstrap(ctx context.Context, ownerKey string) (created boo
 		orgs = []Org{org}
 	}
 	for _, org := range orgs {
+		if a.anchors.refusal(org.Name) != nil {
+			continue
+		}
 		if err := a.completeNodes(ctx, org.Name); err != nil {
 			return false, err
 		}
@@ -53,7 +61,7 @@ func (a *Authority) Bootstrap(ctx context.Context, ownerKey string) (created boo
 			return false, err
 		}
 	}
-	if ownerKey == "" {
+	if ownerKey == "" || a.anchors.refusal(DefaultOrg) != nil {
 		return false, nil
 	}
 	return a.ownerKey(ctx, ownerKey)
@@ -227,10 +235,13 @@ func (a *Authority) Orgs(ctx context.Context, p Principal) ([]api.Org, error) {
 	return out, storeError("org", err)
 }
 
-// Ready reports whether the database answers.
+// Ready reports whether the database answers and is written to. Anybody may ask, so it names no org.
 func (a *Authority) Ready(ctx context.Context) error {
 	if err := a.Store.Ping(ctx); err != nil {
 		return &Error{Code: CodeUnavailable, Detail: "the database does not answer", Cause: err}
+	}
+	if a.anchors.refused() {
+		return fail(CodeReadOnly, "a log in the database is not the one that this server has seen, or is damaged, so nothing is written to it; the server's log says which and what to do")
 	}
 	return nil
 }

@@ -90,6 +90,9 @@ func (a *Authority) deliverDue(ctx context.Context, org string) (int, error) {
 	slots := make(chan struct{}, deliverAtOnce)
 	var wg sync.WaitGroup
 	for _, ref := range due {
+		if a.anchors.refusal(ref.Org) != nil { // a database that went back may hold deliveries that were made long ago
+			continue
+		}
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()

@@ -25,10 +25,13 @@ import (
 type vault struct {
 	*house
 	open func() *store.Store
+	// stores are those that were opened.
+	stores []*store.Store
 	// exec runs a statement and row reads one row, both without the server.
 	exec   func(statement string, args ...any) (int64, error)
 	row    func(into any, query string) error
 	sqlite bool
+	anchor authority.Anchor
 }
 
 // TestVault runs what concerns the log on each database, each test with an
@@ -50,6 +53,10 @@ func TestVault(t *testing.T) {
 				{"NodesOfOlderLogs", testNodesOfOlderLogs},
 				{"NoProofOfChangedBytes", testNoProofOfChangedBytes},
 				{"CheckpointsOfThePast", testCheckpointsOfThePast},
+				{"RestoredBackup", testRestoredBackup},
+				{"AnotherHistory", testAnotherHistory},
+				{"AnchorsOfTwoServers", testAnchorsOfTwoServers},
+				{"AnchorComesFirst", testAnchorComesFirst},
 			} {
 				t.Run(c.name, func(t *testing.T) { c.test(t, db.vault(t)) })
 			}
@@ -112,6 +119,7 @@ func newVault(t *testing.T, open func() (*store.Store, error)) *vault {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = s.Close() })
+		v.stores = append(v.stores, s)
 		return s
 	}
 	v.serve(v.open(), v.config())
@@ -130,7 +138,7 @@ func (v *vault) config() authority.Config {
 		v.t.Fatal(err)
 	}
 	return authority.Config{
-		Deliverer: v.out, Signer: signer, CheckpointKey: key("checkpoints"), Origin: "test",
+		Deliverer: v.out, Signer: signer, CheckpointKey: key("checkpoints"), Origin: "test", Anchor: v.anchor,
 		Now: v.clock.now, Random: func(p []byte) { _, _ = rand.Read(p) }, Log: slog.New(slog.DiscardHandler),
 	}
 }
@@ -173,7 +181,7 @@ func (v *vault) server(s authority.Store, c authority.Config) *house {
 // tamper runs a statement that the store's own guards would refuse.
 func (v *vault) tamper(table, statement string, args ...any) {
 	v.t.Helper()
-	triggers := []string{"ALTER TABLE " + table + " DISABLE TRIGGER USER"}
+	triggers := []string{"ALTER TABLE " + table + " DISABLE TRIGGER USER"} // a table without triggers has none to disable
 	if v.sqlite {
 		triggers = []string{"DROP TRIGGER IF EXISTS " + table + "_no_update", "DROP TRIGGER IF EXISTS " + table + "_no_delete"}
 	}
@@ -182,8 +190,8 @@ func (v *vault) tamper(table, statement string, args ...any) {
 			v.t.Fatal(err)
 		}
 	}
-	if n, err := v.exec(statement, args...); err != nil || n == 0 {
-		v.t.Fatalf("%s changed %d rows (%v)", statement, n, err)
+	if _, err := v.exec(statement, args...); err != nil {
+		v.t.Fatalf("%s: %v", statement, err)
 	}
 }
 

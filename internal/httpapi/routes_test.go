@@ -141,7 +141,7 @@ func TestKeyIsNeeded(t *testing.T) {
 func TestEveryErrorHasItsStatus(t *testing.T) {
 	codes := map[authority.Code]int{
 		authority.CodeInvalid: 400, authority.CodeUnauthenticated: 401, authority.CodeForbidden: 403, authority.CodeNotFound: 404,
-		authority.CodeConflict: 409, authority.CodeUnavailable: 503, authority.CodeInternal: 500, "strange": 500,
+		authority.CodeConflict: 409, authority.CodeUnavailable: 503, authority.CodeReadOnly: 503, authority.CodeInternal: 500, "strange": 500,
 	}
 	everyRoute(t, func(t *testing.T, rt route, x exchange) {
 		if rt.permission == open {

@@ -24,6 +24,9 @@ func (s *service) readyz(ctx context.Context, _ authority.Principal, _ struct{})
 		return reply{}, refuse(authority.CodeUnavailable, "the server is shutting down")
 	}
 	if err := s.cases.Ready(ctx); err != nil {
+		if authority.CodeOf(err) == authority.CodeReadOnly {
+			return reply{}, err
+		}
 		return reply{}, &authority.Error{Code: authority.CodeUnavailable, Detail: "the database does not answer", Cause: err}
 	}
 	return ok(health{"ready"}, nil)
