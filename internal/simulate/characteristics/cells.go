@@ -135,6 +135,10 @@ func Groups() []Group {
 			Title: "Worse by exactly the margin", MeanAtMost: falseMean, Cells: atMargin(),
 			Text: "The candidate is worse by the margin that the gate allows, so it is still harmless.",
 		},
+		{
+			Title: "Long rollouts, combined", Cells: long(),
+			Text: "Combinations of the groups above, of which each rollout takes long: fewer of them are played, as each line says, and the intervals are wider.",
+		},
 		{Title: "Harm to a rate", Cells: harmToRates(), Text: "The share rolled back is the power of the test."},
 		{Title: "Harm to a latency", Cells: harmToLatency(), Text: "Lognormal latencies; the mean, or a quantile, is gated."},
 		{
@@ -149,6 +153,9 @@ func noChange() []Cell {
 	for _, n := range []int64{30, 100, 300} {
 		for _, rate := range []float64{0.01, 0.03, 0.10, 0.50} {
 			list = append(list, harmless(rates(rate, rate), perStep(n)))
+		}
+		if n == 300 { // what takes long is a group of its own
+			continue
 		}
 		for _, block := range []int64{1, 30} {
 			for _, rate := range []float64{0.01, 0.10} {
@@ -175,6 +182,19 @@ func noChange() []Cell {
 	)
 }
 
+// long are combinations of what the other groups hold one by one.
+func long() []Cell {
+	return []Cell{
+		harmless(perStep(300), blocks(1)).long(5),
+		harmless(perStep(300), blocks(30)).long(5),
+		harmless(perStep(300), gates(3)).long(5),
+		harmless(perStep(300), gates(10)).long(10),
+		harmless(history(1000), blocks(1), latency(api.StatisticMean, api.BetterLower, 0.6, 1)).long(5),
+		harmless(beyond(1000), random).long(5),
+		harmless(beyond(1000), history(1000), blocks(1)).long(20),
+	}
+}
+
 func drifting() []Cell {
 	var list []Cell
 	for _, n := range []int64{30, 100, 300} {
@@ -197,15 +217,13 @@ func finished() []Cell {
 			list = append(list, harmless(rates(rate, rate), history(n), blocks(1)))
 		}
 	}
-	return append(list, harmless(history(1000), blocks(1), latency(api.StatisticMean, api.BetterLower, 0.6, 1)))
+	return list
 }
 
 func held() []Cell {
 	return []Cell{
 		harmless(rates(0.01, 0.01), beyond(1000)),
 		harmless(beyond(1000)),
-		harmless(beyond(1000), random),
-		harmless(beyond(1000), history(1000), blocks(1)).long(2),
 	}
 }
 
