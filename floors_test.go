@@ -49,6 +49,7 @@ func floors() map[string]floor {
 		"internal/store":            {height: 4},
 		"internal/webhook":          {height: 4},
 		"internal/httpapi":          {height: 4},
+		"internal/dashboard":        {height: 4},
 		"internal/importer":         {height: 4},
 		"internal/keyfile":          {height: 4},
 		"internal/anchor":           {height: 4},

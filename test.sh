@@ -18,6 +18,7 @@ need curl curl
 need openssl openssl
 need ip iproute2
 need unshare util-linux
+need chromium chromium # the pages, in a browser
 need qemu-s390x-static qemu-user-static # the golden tests on other CPUs
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 [ -e /usr/include/stdlib.h ] || missing+=(libc6-dev)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/cobound/prova/internal/anchor"
 	"github.com/cobound/prova/internal/authority"
+	"github.com/cobound/prova/internal/dashboard"
 	"github.com/cobound/prova/internal/httpapi"
 	"github.com/cobound/prova/internal/keyfile"
 	"github.com/cobound/prova/internal/store"
@@ -105,15 +106,31 @@ func (s *server) begin(ctx context.Context) error {
 	if err == nil {
 		err = s.bootstrap(ctx)
 	}
+	if err == nil {
+		err = s.handle(program)
+	}
 	if err != nil {
 		return errors.Join(err, s.listener.Close())
 	}
-	s.http = httpapi.Server(httpapi.New(httpapi.Options{Cases: s.authority, Log: s.log, Version: program}))
 	s.http.ErrorLog = slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)
 	go func() { s.served <- s.http.Serve(s.listener) }()
 	loops, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.loops = cancel
 	go s.run(loops)
+	return nil
+}
+
+// handle makes the HTTP server: the pages at their paths, the API everywhere else.
+func (s *server) handle(program string) error {
+	pages, err := dashboard.New(dashboard.Options{Version: program})
+	if err != nil {
+		return err
+	}
+	s.http = httpapi.Server(httpapi.New(httpapi.Options{Cases: s.authority, Log: s.log, Version: program}))
+	mux := http.NewServeMux()
+	mux.Handle("/", s.http.Handler)
+	pages.Mount(mux)
+	s.http.Handler = mux
 	return nil
 }
 

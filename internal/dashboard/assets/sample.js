@@ -1,0 +1,8 @@
+// A receipt to try the page with, its proof, and its keys. The private keys are
+// known to everybody, so it proves nothing. A test writes this file.
+
+export const sample = {
+  "keys": "# The keys of the sample: everybody can sign with them.\nA61TBGe89OVv4YDsnIWjDM2ujXtiCtebKQT/SH//CsE=\nprova.example/log/1+177041e7+AQHBM8zmN9fx4Kd1IZVmelQcm74vN/vP7A6KqM/NVa1V\n",
+  "proof": "c2sp.org/tlog-proof@v1\nindex 4\nIjQpa/OJs0AQv9Roq/o0Xf3aob47zk6fCHI8VvYZPZQ=\nBh+QmTIyWlo6dNFI4K6711h/7/9ZXjiMh02UmtPkysU=\noIM+E8vuysrXaU/bWABwtW+KFSkbzXEBxU/9EGCNaLI=\nTZz1Drfd8gL9Iu7qQZD7rJG0HlykOviq3eUFvfE5rUc=\n\nprova.example/log/1\n9\neoj2rIq3s5bOpmoc5PHq2oTBwV6A75TU7Ufk7oYgiKw=\n\n— prova.example/log/1 F3BB53JGV2hiDwCsY8jpWv15xMmpKPgLELQIef0pmz1ie4x+ELVaxPW5zdZq6l7u2tF8/+f3qvn3kSF/jaqobcGIIwI=\n",
+  "receipt": "{\"body\":{\"actor\":\"system\",\"decision\":\"promote\",\"event_id\":\"evt_0sample\",\"key_id\":\"5f33bd857cf1912632881f685f7b8767cb2185b9f6033138bf656d4132c6f27c\",\"kind\":\"rollout_decision\",\"metrics\":{\"success\":{\"baseline\":0.97,\"candidate\":0.975,\"interval\":[-0.0125,0.0225]}},\"mode\":\"canary\",\"note\":\"a sample: its key is public, so it proves nothing\",\"org\":\"default\",\"reason\":{\"code\":\"clean\",\"text\":\"clean verdict at 5%, advancing canary to 25%\"},\"recorded_at\":\"2026-05-15T18:42:00.125Z\",\"rollout_id\":\"rol_0sample\",\"schema\":\"prova.receipt/1\",\"source\":{\"app_id\":\"claims-agent\",\"environment\":\"production\",\"framework\":\"langgraph\",\"release\":\"v36\"},\"step\":1,\"weight_after\":25,\"weight_before\":5},\"key_id\":\"5f33bd857cf1912632881f685f7b8767cb2185b9f6033138bf656d4132c6f27c\",\"signature\":\"+NcSr477Q0Xb3MACrP/zSd6SnT8PRrLz5pJvvjll5I0AYtchcJIva/3arK1SrUvSbRNKzNktzidhO8rrdY9ICg==\"}"
+};
