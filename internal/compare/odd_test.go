@@ -66,6 +66,9 @@ func TestOddSamples(t *testing.T) {
 	for _, statistic := range []string{"rate", "mean", "p50", "p90", "p95", "p99"} {
 		for _, better := range []string{"higher", "lower"} {
 			for _, margin := range []string{"0", "0.5", "5%"} {
+				if statistic == "mean" && margin != map[string]string{"higher": "0", "lower": "5%"}[better] {
+					continue // the bootstrap is the same, and takes longer than all the rest
+				}
 				g := gate(t, "x:"+statistic+":better="+better+":margin="+margin)
 				gates = append(gates, g)
 				if statistic == "rate" || statistic == "mean" {
