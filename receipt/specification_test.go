@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -602,4 +603,40 @@ func TestSpecificationLog(t *testing.T) {
 	if _, err := p.Verify(hash(v.Leaves[p.Index].Hash), note.VerifierList(verifier)); err != nil || p.Index != 3 {
 		t.Error(err)
 	}
+}
+
+// TestSpecificationProgram runs the code that stands in the document over the
+// vectors, the replay of a log with two rollouts among them.
+func TestSpecificationProgram(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		if os.Getenv("PROVA_REQUIRE_ALL") != "" {
+			t.Fatal("python3 is missing")
+		}
+		t.Skip("NOT TESTED: there is no python3")
+	}
+	text, err := os.ReadFile(filepath.Join("..", "docs", "receipts.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var program strings.Builder
+	for i, part := range strings.Split(string(text), "```python\n") {
+		if code, _, ok := strings.Cut(part, "\n```\n"); i > 0 && ok {
+			program.WriteString(code + "\n")
+		}
+	}
+	checks, err := os.ReadFile(filepath.Join("testdata", "specification.py"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	program.Write(checks)
+	file := filepath.Join(t.TempDir(), "program.py")
+	if err := os.WriteFile(file, []byte(program.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), python, file, filepath.Join("testdata", "vectors")).CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	t.Logf("%s", out)
 }
