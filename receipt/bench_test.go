@@ -3,8 +3,10 @@ package receipt
 import (
 	"crypto/ed25519"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 // sized makes a body of about n canonical bytes, of the shape of a real one.
@@ -65,6 +67,61 @@ func BenchmarkVerifyExport(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/receipt")
+}
+
+// BenchmarkVerifyRate holds the rate at which evidence is verified to the rate
+// of nothing but its signatures, on one core and in one run: at least half.
+func BenchmarkVerifyRate(b *testing.B) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	l := newLog(b, 0)
+	for _, k := range l.head.Keys {
+		l.append(b, fields{"kind": "key_event", "event": "add", "key": k, "source": nil, "metrics": nil, "run_id": nil})
+	}
+	for range 1000 {
+		l.append(b, nil)
+	}
+	trust := l.trust(b)
+	export := l.export(b, l.checkpoint(b))
+	bundle := bundleOf(b, l, rangeScope(0, l.tree.Size())).tar(b)
+	type signed struct{ pae, sig []byte }
+	var bare []signed
+	for _, line := range l.lines {
+		r, err := Parse(line.raw)
+		if err != nil {
+			b.Fatal(err)
+		}
+		bare = append(bare, signed{PAE(PayloadType, r.Body), r.Signature})
+	}
+	for name, verify := range map[string]func() bool{
+		"export": func() bool { return VerifyExport(strings.NewReader(export), trust, nil).Result == Verified },
+		"bundle": func() bool { return verifyTar(bundle, trust).Result == Verified },
+	} {
+		b.Run(name, func(b *testing.B) {
+			// Both in turns, so that both see the same machine.
+			var whole, signatures time.Duration
+			for b.Loop() {
+				start := time.Now()
+				for _, s := range bare {
+					if !ed25519.Verify(l.signer.Public(), s.pae, s.sig) {
+						b.Fatal("a signature fails")
+					}
+				}
+				between := time.Now()
+				if !verify() {
+					b.Fatal("not verified")
+				}
+				signatures += between.Sub(start)
+				whole += time.Since(between)
+			}
+			n := float64(len(bare) * b.N)
+			ratio := float64(signatures) / float64(whole)
+			b.ReportMetric(n/whole.Seconds(), "receipts/s")
+			b.ReportMetric(ratio, "of-bare-Ed25519")
+			if ratio < 0.5 {
+				b.Errorf("the rate is %.2f of that of bare signatures", ratio)
+			}
+		})
+	}
 }
 
 func BenchmarkTreeAppend(b *testing.B) {

@@ -90,8 +90,8 @@ func (s Scope) Check() error {
 	return nil
 }
 
-// claim is what a bundle of this scope claims to be complete in.
-func (s Scope) claim() string {
+// Claim is what a bundle of this scope claims to be complete in.
+func (s Scope) Claim() string {
 	switch {
 	case s.Receipt != "":
 		return ClaimReceipt
@@ -168,8 +168,8 @@ type Manifest struct {
 	Redactions   []Redaction      `json:"redactions"`
 }
 
-// check looks at what can be known of a manifest without the files.
-func (m Manifest) check() error {
+// Check looks at what can be known of a manifest without the files.
+func (m Manifest) Check() error {
 	switch {
 	case m.Version != BundleVersion:
 		return fmt.Errorf("bundle version %d; only %d is known", m.Version, BundleVersion)
@@ -197,7 +197,7 @@ func (m Manifest) check() error {
 }
 
 func (c Completeness) check(s Scope) error {
-	want := s.claim()
+	want := s.Claim()
 	if c.Claim != want || (c.LastSeq != nil) != (want == ClaimRollout) || (c.Ended != nil) != (want == ClaimRollout) {
 		return fmt.Errorf("the claim of completeness is not one about a %s", want)
 	}
@@ -270,7 +270,7 @@ func parseManifest(raw []byte) (m Manifest, r Receipt, pae []byte, err error) {
 		}
 	}
 	if err == nil {
-		err = m.check()
+		err = m.Check()
 	}
 	if err != nil {
 		return m, r, nil, &VerifyError{Check: CheckManifest, Detail: err.Error(), cause: err}

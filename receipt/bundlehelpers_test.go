@@ -94,7 +94,7 @@ func bundleOf(t testing.TB, l *testLog, scope Scope) *testBundle {
 	}
 	b.files[FileKeys] = keys
 	b.manifest = Manifest{Version: 1, Scope: scope, Origin: testOrigin, Size: l.tree.Size(), Counts: map[string]int64{}, Redactions: []Redaction{}}
-	b.manifest.Completeness.Claim = scope.claim()
+	b.manifest.Completeness.Claim = scope.Claim()
 	first := int64(2)
 	if scope.From != nil {
 		first = *scope.From

@@ -52,7 +52,7 @@ type bundleVerifier struct {
 	proofs   map[string]bool     // those that a receipt was shown with
 	agent    *Source             // app and environment that a rollout's receipts are of
 	found    bool                // the receipt that the bundle is about
-	tail     int64               // receipts of the range
+	within   int64               // receipts of the range
 }
 
 // readManifest looks at the form of everything, and compares the files that
@@ -274,20 +274,17 @@ func (v *bundleVerifier) checkIndex(l *exportLine, place *int64) {
 	fault := func(expected, detail string) {
 		v.add(Check{Check: CheckLogIndex, Status: Failed, Expected: expected, Found: fmt.Sprint(*place), Detail: detail, LogIndex: place, EventID: l.receipt.EventID})
 	}
-	from := int64(-1)
-	if v.m.Scope.From != nil {
-		from = *v.m.Scope.From
-	}
+	within := v.m.Scope.From != nil && *place >= *v.m.Scope.From && *place < *v.m.Scope.To
 	switch {
 	case *place >= v.m.Size:
 		fault(fmt.Sprintf("below %d", v.m.Size), "the index is beyond the log")
 	case *place < v.next:
 		fault(fmt.Sprintf("%d or more", v.next), "a receipt is moved or repeated here")
-	case from >= 0 && *place >= from && *place != max(v.next, from):
-		fault(fmt.Sprint(max(v.next, from)), "a receipt of the range is missing here")
+	case within && *place != max(v.next, *v.m.Scope.From):
+		fault(fmt.Sprint(max(v.next, *v.m.Scope.From)), "a receipt of the range is missing here")
 	}
-	if from >= 0 && *place >= from {
-		v.tail++
+	if within {
+		v.within++
 	}
 	v.next = *place + 1
 }
@@ -303,8 +300,8 @@ func (v *bundleVerifier) checkScope(r Receipt, place int64) {
 	case r.Kind == kindKeyEvent:
 	case s.Receipt != "":
 		fault(s.Receipt, r.EventID, "the bundle is about another receipt")
-	case s.From != nil && place < *s.From:
-		fault(kindKeyEvent, r.Kind, "only key events may stand before the range")
+	case s.From != nil && (place < *s.From || place >= *s.To):
+		fault(kindKeyEvent, r.Kind, "only key events may stand beside the range")
 	case s.Rollout != "":
 		agent := Source{AppID: r.Source.AppID, Environment: r.Source.Environment}
 		if v.agent == nil {

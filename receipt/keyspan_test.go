@@ -95,3 +95,24 @@ func TestTamperKeySpans(t *testing.T) {
 		})
 	}
 }
+
+// A key that was ended behind a range is ended for the range: the bundle holds
+// the key events that come later, too.
+func TestTamperKeyEndedLater(t *testing.T) {
+	for from, want := range map[int64]string{3: Failed, 6: Verified} {
+		l := newLog(t, 0)
+		for _, k := range l.head.Keys {
+			l.append(t, fields{"kind": "key_event", "event": "add", "key": k, "source": nil, "metrics": nil, "run_id": nil})
+		}
+		for range 4 {
+			l.append(t, nil)
+		}
+		l.append(t, fields{"kind": "key_event", "event": "revoke", "key": l.head.Keys[0], "from_index": from + 1, "source": nil, "metrics": nil, "run_id": nil})
+		r := bundleOf(t, l, rangeScope(2, 5)).both(t, l.trust(t))
+		if from == 3 {
+			wantReport(t, r, want, CheckKeySpan)
+		} else {
+			wantReport(t, r, want)
+		}
+	}
+}

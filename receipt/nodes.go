@@ -2,6 +2,7 @@ package receipt
 
 import (
 	"fmt"
+	"math/bits"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -43,6 +44,30 @@ func (t Tree) RootAt(size int64, source HashSource) (tlog.Hash, error) {
 		return (Tree{size: size, roots: t.roots}).Root(), nil
 	}
 	return tlog.TreeHash(size, t.Hashes(source))
+}
+
+// Before returns the tree that t was at a smaller size.
+func (t Tree) Before(size int64, source HashSource) (Tree, error) {
+	if size < 0 || size > t.size {
+		return Tree{}, proofError("a log of size %d never had the size %d", t.size, size)
+	}
+	if size == t.size {
+		return t, nil
+	}
+	before := Tree{size: size}
+	var indexes []int64
+	for level, at := bits.Len64(uint64(size))-1, int64(0); level >= 0; level-- {
+		if size>>level&1 == 1 {
+			indexes = append(indexes, tlog.StoredHashIndex(level, at>>level))
+			at += 1 << level
+		}
+	}
+	if len(indexes) == 0 {
+		return before, nil
+	}
+	var err error
+	before.roots, err = t.Hashes(source).ReadHashes(indexes)
+	return before, err
 }
 
 // tiles reads the tiles that package tlog asks for.

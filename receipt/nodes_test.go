@@ -116,3 +116,25 @@ func TestHashesNoticeChanges(t *testing.T) {
 		t.Error("made from too few hashes")
 	}
 }
+
+// A tree of before is the one that was there then.
+func TestTreeBefore(t *testing.T) {
+	l := &nodeLog{}
+	var grown []Tree
+	for i := range int64(1500) {
+		grown = append(grown, l.tree)
+		l.append(t, leaf(i))
+	}
+	grown = append(grown, l.tree)
+	for _, size := range []int64{0, 1, 2, 3, 255, 256, 257, 512, 1023, 1499, 1500} {
+		got, err := l.tree.Before(size, l.source)
+		if err != nil || fmt.Sprint(got) != fmt.Sprint(grown[size]) {
+			t.Errorf("%d: %v, %v", size, got, err)
+		}
+	}
+	for _, size := range []int64{-1, 1501} {
+		if _, err := l.tree.Before(size, l.source); !errors.Is(err, ErrProof) {
+			t.Errorf("%d: %v", size, err)
+		}
+	}
+}
