@@ -16,6 +16,7 @@ need gcc gcc
 need jq jq
 need curl curl
 need openssl openssl
+need python3 python3 # the code in docs/receipts.md
 need ip iproute2
 need unshare util-linux
 need chromium chromium # the pages, in a browser

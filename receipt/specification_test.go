@@ -640,3 +640,85 @@ func TestSpecificationProgram(t *testing.T) {
 	}
 	t.Logf("%s", out)
 }
+
+// TestAuditorByHand runs the commands that docs/auditor.md shows for checking a
+// receipt, the root and the checkpoint by hand.
+func TestAuditorByHand(t *testing.T) {
+	for _, program := range []string{"bash", "openssl", "jq", "python3", "sha256sum"} {
+		if _, err := exec.LookPath(program); err != nil {
+			if os.Getenv("PROVA_REQUIRE_ALL") != "" {
+				t.Fatalf("%s is missing", program)
+			}
+			t.Skipf("NOT TESTED: there is no %s", program)
+		}
+	}
+	text, err := os.ReadFile(filepath.Join("..", "docs", "auditor.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n## By hand\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	script := "set -e\n"
+	for i, part := range strings.Split(section, "\n```\n") {
+		if i%2 == 1 {
+			script += part + "\n"
+		}
+	}
+	data, err := os.ReadFile(filepath.Join("testdata", "vectors", "rollouts.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var v struct {
+		Keys   []PublicKey `json:"keys"`
+		Export []string    `json:"export"`
+	}
+	if err := json.Unmarshal(data, &v); err != nil {
+		t.Fatal(err)
+	}
+	var last checkpointLine
+	if err := json.Unmarshal([]byte(v.Export[len(v.Export)-1]), &last); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	write := func(name, content string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("receipts.ndjson", strings.Join(v.Export[1:len(v.Export)-1], "\n")+"\n")
+	write("checkpoint", last.Checkpoint)
+	for _, k := range v.Keys {
+		write(map[string]string{PurposeReceipt: "key.b64", PurposeCheckpoint: "checkpoint-key.b64"}[k.Purpose], k.PublicKey)
+	}
+	var leaves []byte
+	var seventh Receipt
+	for i, line := range v.Export[1 : len(v.Export)-1] {
+		raw := strings.TrimPrefix(line, fmt.Sprintf(`{"log_index":%d,"receipt":`, i))
+		r, err := Parse([]byte(raw[:len(raw)-1]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaves = append(leaves, r.LeafHash[:]...)
+		if i == 7 {
+			seventh = r
+		}
+	}
+	write("leaves", string(leaves))
+	cmd := exec.CommandContext(t.Context(), "bash", "-c", script)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	c, err := ParseCheckpoint(last.Checkpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"Signature Verified Successfully", seventh.KeyID + "  -", fmt.Sprintf("%x  -", seventh.LeafHash[:]),
+		c.Root.String(), c.Root.String(), "Signature Verified Successfully",
+	}
+	if got := strings.TrimSpace(string(out)); got != strings.Join(want, "\n") {
+		t.Errorf("the commands print\n%s\nwant\n%s", got, strings.Join(want, "\n"))
+	}
+}

@@ -4,6 +4,7 @@
 import base64
 import copy
 import json
+import struct
 import sys
 from datetime import datetime, timedelta
 
@@ -46,11 +47,87 @@ for c in v["sizes"]:
     same(root([base64.b64decode(l["hash"]) for l in v["leaves"][:c["size"]]]), base64.b64decode(c["root"]), "root")
 
 
+def uvarint(n):
+    out = b""
+    while n >= 0x80:
+        out, n = out + bytes([n & 0x7F | 0x80]), n >> 7
+    return out + bytes([n])
+
+
+def zigzag(n):
+    return uvarint(2 * n if n >= 0 else -2 * n - 1)
+
+
+def floats(*values):
+    return b"".join(struct.pack(">d", v) for v in values)
+
+
+def law_form(first, rows):
+    out = uvarint(first) + uvarint(len(rows))
+    for lo, cells in rows:
+        out += uvarint(lo) + uvarint(len(cells)) + floats(*cells)
+    return out
+
+
+class Recorded:
+    """A test with what its state holds beside it."""
+
+    def __init__(self, test):
+        self.test, self.level, self.threshold, self.mean = test, 0.0, b"\0" * 8, 14.5
+        self.tested = self.reachable = self.regressed = self.varied = False
+        self.odds, self.margin = {}, None
+
+    def look(self, stratum, design, xc, nc, xb, nb, absolute=0.0, odds_ratio=1.0):
+        t = self.test
+        before, halvings = self.information(), t.halvings
+        got = t.look(stratum, design, xc, nc, xb, nb, absolute, odds_ratio)
+        self.mean /= 1 << t.halvings - halvings
+        if t.halvings > 0:
+            gain = weight(nc, nb) if design != 1 else got["information"] - before
+            mean = sum(max(1, u >> min(t.halvings, 8)) for u in (16, 15, 14, 13)) / 4
+            self.mean += min(gain / got["information"], 1) * (mean - self.mean)
+        s = t.strata[stratum, design]
+        self.odds[stratum, design] = margin_odds(s, design, absolute, odds_ratio)
+        failures, runs = (xc + t.x0, nc + t.n0) if design == 1 else (xc + xb, nc + nb)
+        self.varied |= failures > 0 and (design == 2 or failures < runs)
+        self.threshold = bytes.fromhex("7ff8000000000001") if odds_ratio != 1 else floats(absolute)
+        if design == 1:
+            self.margin = (absolute, odds_ratio)
+        self.regressed = got["regressed"]
+        if got["tested"]:
+            self.tested, self.level = True, got["level"]
+            self.reachable |= got["boundary"] <= t.top
+        return got
+
+    def information(self):
+        total = 0.0
+        for key in sorted(self.test.strata):
+            total += weight(self.test.strata[key][1], self.test.strata[key][3])
+        return total
+
+    def state(self):
+        t = self.test
+        past = (t.planned_history, t.x0, t.n0, t.by_node) if isinstance(t, History) else (0.0, 0, 0, False)
+        out = b"\x02" + floats(t.budget, t.planned, past[0])
+        for n in (t.first_look, past[1], past[2], t.looks, t.score, t.top, t.halvings):
+            out += uvarint(n)
+        out += floats(self.mean, t.used, self.level) + self.threshold
+        flags = (self.tested, self.reachable, self.regressed, self.varied, past[3])
+        out += uvarint(sum(1 << i for i, f in enumerate(flags) if f)) + uvarint(len(t.strata))
+        for (stratum, design), (xc, nc, xb, nb) in sorted(t.strata.items()):
+            out += zigzag(stratum) + b"".join(uvarint(n) for n in (design, xc, nc, xb, nb)) + floats(self.odds[stratum, design])
+        if self.margin:
+            out += floats(*self.margin)
+        for j in (t.paths, t.scores):
+            out += law_form(*j) if isinstance(t, History) else law_form(0, [j])
+        return out
+
+
 def test_of(c):
     x, n = c["history"]
     if n:
-        return History(c["budget"], c["planned"], c["first_look"], c["planned_history"], x, n)
-    return Test(c["budget"], c["planned"], c["first_look"])
+        return Recorded(History(c["budget"], c["planned"], c["first_look"], c["planned_history"], x, n))
+    return Recorded(Test(c["budget"], c["planned"], c["first_look"]))
 
 
 for c in load("looks.json")["cases"]:
@@ -64,12 +141,51 @@ for c in load("looks.json")["cases"]:
         digest = chain(digest, canonical(want).encode())
         same(digest, s["digest"], c["name"] + " digest")
     same(digest, c["ledger_digest"], c["name"])
+    if "state" in c:
+        same(t.state().hex(), c["state"], c["name"] + " state")
+    same(sha256(sha256(t.state()).digest()).hexdigest(), c["state_digest"], c["name"] + " state digest")
 
 
 # The replay of rollouts.json: rollouts of one gate, success:rate, better higher.
 
 def when(body):
     return datetime.strptime(body["recorded_at"], "%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class Cohort:
+    """Of one release in one span of one epoch: runs that are units of their own, with success alone."""
+
+    def __init__(self, index):
+        self.runs, self.first, self.last, self.at, self.values = 0, index, index, None, {}
+
+    def add(self, unit, success):
+        self.values[unit] = success
+
+    def summary(self):
+        def tally(count, total):                               # whole sums only
+            return uvarint(2 * count + 1) + uvarint(2 * total)
+
+        def table(entries):
+            out, before = uvarint(len(entries)), 0
+            for key, value in sorted(entries.items()):
+                out, before = out + uvarint(key - before) + value, key
+            return out
+
+        def bin_of(v):
+            n = (struct.unpack(">Q", struct.pack(">d", abs(v)))[0] >> 44) - 993 * 256
+            return 0 if n < 0 else min(n, 23039) + 1 if v > 0 else -min(n, 23039) - 1
+
+        n, ones = len(self.values), sum(self.values.values())
+        bins = {bin_of(float(v)) + (1 << 20): uvarint(count) for v, count in ((0, n - ones), (1, ones)) if count}
+        return (b"\x01" + uvarint(n) + uvarint(ones) + uvarint(n - ones) + tally(n, ones) + b"\0"
+                + table({unit: tally(1, int(v)) for unit, v in self.values.items()}) + table(bins))
+
+    def ref(self):
+        mix = b"\x01\0\x01\0" + uvarint(self.runs)            # one name, the empty one
+        parts = b"\0" + sha256(mix + mix).digest()
+        if self.values:
+            parts += b"success\0" + sha256(self.summary()).digest()
+        return {"runs": self.runs, "first_index": self.first, "last_index": self.last, "digest": sha256(parts).hexdigest()}
 
 
 class Side:
@@ -92,7 +208,8 @@ class Rollout:
                 self.planned += float(p["min_runs"]) * float(100 - w) / 100
         n = p["min_runs"] * (len(p["steps"]) - 1)
         args = (p["error_budget"], self.planned, p["first_look"])
-        self.test = History(*args, weight(n, history[1]), *history) if history[1] else Test(*args)
+        self.test = Recorded(History(*args, weight(n, history[1]), *history) if history[1] else Test(*args))
+        self.first_epoch = epoch
         self.state, self.step, self.step_from, self.fresh, self.since = "active", 1, index + 1, 0, index + 1
         self.tested = self.reachable = self.regressed = False
         self.seq, self.prev = 0, ""
@@ -173,7 +290,7 @@ class Rollout:
                 looks.append((number, args, self.test.look(*args)))
                 got = looks[-1][2]
                 self.tested |= got["tested"]
-                self.reachable |= got["tested"] and (got["boundary"] <= self.test.top or worst["regressed"])
+                self.reachable |= got["tested"] and (got["boundary"] <= self.test.test.top or worst["regressed"])
                 self.regressed = got["regressed"]
             self.looked = number
             if self.regressed:
@@ -197,7 +314,7 @@ same(base64.b64encode(root([leaf_hash(json.loads(b)["event_id"], integrity_hash(
 bodies = [l["receipt"]["body"] for l in lines[1:-1]]
 epoch = span = runs_of_epoch = 0
 began = None
-rollouts, by_run, cohorts, decisions, pending = {}, {}, {}, 0, {}
+rollouts, by_run, units, cohorts, decisions, pending = {}, {}, {}, {}, 0, {}
 tick_at = sorted((b["evidence"]["log_size"], i) for i, b in enumerate(bodies) if b["kind"] == "rollout_decision" and "evidence" in b)
 
 
@@ -211,7 +328,14 @@ def begin(body, index, new_span):
 for i, b in enumerate(bodies):
     while tick_at and tick_at[0][0] <= i:
         at = tick_at.pop(0)[1]
-        pending[at] = rollouts[bodies[at]["subject"]["rollout_id"]].tick()
+        r = rollouts[bodies[at]["subject"]["rollout_id"]]
+        strata = []
+        for s in sorted({k[0] for k in cohorts if k[0] >= r.first_epoch}):
+            found = {name: cohorts[s, release].ref() if (s, release) in cohorts else {"runs": 0, "first_index": 0, "last_index": 0, "digest": ""}
+                     for name, release in (("candidate", r.candidate), ("baseline", r.baseline))}
+            if any(c["digest"] for c in found.values()):
+                strata.append({"span": s, **found})
+        pending[at] = r.tick() + (strata,)
     if b["kind"] in ("agent_run", "rollout_created") and epoch == 0:
         begin(b, i, True)
     if b["kind"] == "agent_run":
@@ -222,11 +346,11 @@ for i, b in enumerate(bodies):
         runs_of_epoch += 1
         release = b["source"].get("release", "")
         by_run.setdefault(b["run_id"], (i, epoch, span, release))
-        cohort = cohorts.setdefault((span, release), {"runs": 0, "first": i, "last": i, "at": None, "n": 0, "x": 0})
-        cohort.update(runs=cohort["runs"] + 1, last=i, at=when(b))
+        cohort = cohorts.setdefault((span, release), Cohort(i))
+        cohort.runs, cohort.last, cohort.at = cohort.runs + 1, i, when(b)
+        units[b["run_id"]] = seed("run", b["event_id"])
         if "success" in b["metrics"]:
-            cohort["n"] += 1
-            cohort["x"] += b["metrics"]["success"] is False
+            cohort.add(units[b["run_id"]], b["metrics"]["success"])
         for r in rollouts.values():
             r.run(i, epoch, release, b["metrics"])
     if b["kind"] == "outcome":
@@ -234,24 +358,27 @@ for i, b in enumerate(bodies):
             continue
         index, run_epoch, run_span, release = by_run[b["run_id"]]
         if "success" in b["metrics"]:
-            cohorts[run_span, release]["n"] += 1
-            cohorts[run_span, release]["x"] += b["metrics"]["success"] is False
+            cohorts[run_span, release].add(units[b["run_id"]], b["metrics"]["success"])
         for r in rollouts.values():
             r.outcome(i, index, run_epoch, release, b["metrics"])
     if b["kind"] == "rollout_created":
         same(sha256(canonical(b["policy"]).encode()).hexdigest(), b["policy_digest"], "policy digest")
         past = []
         for key in sorted((k for k in cohorts if k[1] == b["subject"]["baseline_release"]), reverse=True):
-            if sum(c["runs"] for c in past) >= 1000 or when(b) - cohorts[key]["at"] > timedelta(days=30):
+            if sum(c.runs for c in past) >= 1000 or when(b) - cohorts[key].at > timedelta(days=30):
                 break
             past.append(cohorts[key])
-        same((sum(c["runs"] for c in past), past[-1]["first"], past[0]["last"]),
-             (b["history"]["runs"], b["history"]["first_index"], b["history"]["last_index"]), "history")
+        h = {"runs": sum(c.runs for c in past), "first_index": past[-1].first, "last_index": past[0].last}
+        success = Cohort(0)
+        for c in past:
+            success.values.update(c.values)
+        text = '{"runs":%d,"first_index":%d,"last_index":%d,"metrics":{"success":"%s"}}' % (*h.values(), base64.b64encode(success.summary()).decode())
+        same({**h, "digest": sha256(text.encode()).hexdigest()}, b["history"], "history")
         begin(b, i, True)
         for r in rollouts.values():
             r.end(epoch, i + 1)
         same((epoch, epoch), (b["epoch"], b["first_epoch"]), "epoch")
-        rollouts[b["subject"]["rollout_id"]] = Rollout(b, i, epoch, (sum(c["x"] for c in past), sum(c["n"] for c in past)))
+        rollouts[b["subject"]["rollout_id"]] = Rollout(b, i, epoch, (sum(not x for x in success.values.values()), len(success.values)))
     if b["kind"] in ("rollout_created", "rollout_decision", "rollout_action"):
         r = rollouts[b["subject"]["rollout_id"]]
         same((b["stream"]["seq"], b["stream"]["prev"]), (r.seq, r.prev), "stream")
@@ -260,7 +387,8 @@ for i, b in enumerate(bodies):
         r.state = {"pause": "paused", "resume": "active"}[b["action"]]
     if b["kind"] == "rollout_decision":
         decisions += 1
-        looks, blocks, decision = pending.pop(i)
+        looks, blocks, decision, strata = pending.pop(i)
+        same(strata, b["evidence"]["strata"], "strata of receipt %d" % i)
         same(blocks, b["evidence"]["blocks"], "blocks of receipt %d" % i)
         same(len(looks), len(b["evidence"]["looks"]), "looks of receipt %d" % i)
         for (number, args, got), want in zip(looks, b["evidence"]["looks"]):
@@ -270,6 +398,7 @@ for i, b in enumerate(bodies):
                 same(value, want[member], "look %d, %s" % (want["number"], member))
             r.ledger = chain(r.ledger, canonical(want).encode())
         same(r.ledger, b["evidence"]["ledger_digest"], "ledger of receipt %d" % i)
+        same(sha256(sha256(r.test.state()).digest()).hexdigest(), b["evidence"]["state_digest"], "state of receipt %d" % i)
         same((decision, r.fresh, r.state), (b["decision"], b["fresh_runs"], b["state_before"]), "decision of receipt %d" % i)
         if decision != "hold":
             r.step, r.fresh, r.step_from = r.step + (decision == "promote"), 0, i + 1
