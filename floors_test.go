@@ -73,12 +73,14 @@ func floors() map[string]floor {
 		"docs/images/generate": {height: 6, only: []string{"internal/simulate", "internal/rollout", "internal/compare", "internal/stats", "api"}},
 
 		// Tests and what only tests import.
-		"":                          {height: 9},
-		"e2e":                       {height: 9},
-		"internal/store/storetest":  {height: 4.5},
-		"internal/store/pgtest":     {height: 4.5},
-		"internal/httpapi/contract": {height: 4.5},
-		"internal/cli/clitest":      {height: 5.1},
+		"":                            {height: 9},
+		"e2e":                         {height: 9},
+		"internal/store/storetest":    {height: 4.5},
+		"internal/store/pgtest":       {height: 4.5},
+		"internal/httpapi/contract":   {height: 4.5},
+		"internal/cli/clitest":        {height: 5.1},
+		"verifiers/python":            {height: 9},
+		"verifiers/python/pythontest": {height: 4.5},
 	}
 }
 

@@ -39,10 +39,10 @@ func TestExport(t *testing.T) {
 		}
 	}
 	// One byte at a time, and without the last line end, it is the same export.
-	again := VerifyExport(iotest.OneByteReader(strings.NewReader(strings.TrimSuffix(b.String(), "\n"))), l.trust(t), nil)
+	again := verifyExport(iotest.OneByteReader(strings.NewReader(strings.TrimSuffix(b.String(), "\n"))), l.trust(t))
 	wantReport(t, again, Verified)
 
-	unpinned := VerifyExport(strings.NewReader(b.String()), Trust{}, nil)
+	unpinned := verifyExport(strings.NewReader(b.String()), Trust{})
 	wantReport(t, unpinned, Verified)
 	if unpinned.KeysPinned || !slices.ContainsFunc(unpinned.Checks, func(c Check) bool {
 		return c.Check == CheckTrust && strings.Contains(c.Detail, "agrees with itself")
@@ -56,7 +56,7 @@ func TestExportLongLine(t *testing.T) {
 	l := newLog(t, 2)
 	l.append(t, fields{"note": strings.Repeat("x", 300<<10)})
 	l.append(t, nil)
-	wantReport(t, VerifyExport(strings.NewReader(l.export(t, l.checkpoint(t))), l.trust(t), nil), Verified)
+	wantReport(t, verifyExport(strings.NewReader(l.export(t, l.checkpoint(t))), l.trust(t)), Verified)
 }
 
 func TestExportFromTheMiddle(t *testing.T) {
@@ -66,10 +66,10 @@ func TestExportFromTheMiddle(t *testing.T) {
 	for range 6 {
 		l.append(t, nil)
 	}
-	wantReport(t, VerifyExport(strings.NewReader(l.export(t, l.checkpoint(t))), l.trust(t), nil), Verified)
+	wantReport(t, verifyExport(strings.NewReader(l.export(t, l.checkpoint(t))), l.trust(t)), Verified)
 	l.head.Tree.roots = slices.Clone(l.head.Tree.roots)
 	l.head.Tree.roots[1][3] ^= 1
-	wantReport(t, VerifyExport(strings.NewReader(l.export(t, l.checkpoint(t))), l.trust(t), nil), Failed, CheckRoot)
+	wantReport(t, verifyExport(strings.NewReader(l.export(t, l.checkpoint(t))), l.trust(t)), Failed, CheckRoot)
 }
 
 func TestExportUndetermined(t *testing.T) {
@@ -109,7 +109,7 @@ func TestExportUndetermined(t *testing.T) {
 		{"other version", strings.NewReader(strings.Replace(good, `"version":1`, `"version":2`, 1)), l.trust(t), Malformed, CheckHead},
 		{"receipt without its head", strings.NewReader(strings.Join(lines[1:], "")), l.trust(t), Malformed, CheckHead},
 	} {
-		t.Run(c.name, func(t *testing.T) { wantReport(t, VerifyExport(c.in, c.trust, nil), c.want, c.check) })
+		t.Run(c.name, func(t *testing.T) { wantReport(t, verifyExport(c.in, c.trust), c.want, c.check) })
 	}
 }
 
@@ -141,7 +141,7 @@ func TestExportManyFailures(t *testing.T) {
 		l.lines = append(l.lines, testLine{i, one.Raw})
 		l.tree = l.tree.Append(one.LeafHash)
 	}
-	r := VerifyExport(strings.NewReader(l.export(t, l.checkpoint(t))), l.trust(t), nil)
+	r := verifyExport(strings.NewReader(l.export(t, l.checkpoint(t))), l.trust(t))
 	wantReport(t, r, Failed, CheckOrg, CheckUniqueEvents)
 	if len(r.Checks) > maxFailures+20 || r.Omitted == 0 || r.Receipts != 2*batchLines || statusOf(r, CheckRoot) != OK {
 		t.Errorf("%d checks, %d omitted, %d receipts", len(r.Checks), r.Omitted, r.Receipts)
@@ -191,20 +191,20 @@ func TestExportWriterRefuses(t *testing.T) {
 func TestVerifyReceipt(t *testing.T) {
 	l := newLog(t, 1)
 	raw := l.lines[0].raw
-	r := VerifyReceipt(append(clone(raw), '\n'), l.trust(t))
+	r := verifyReceipt(append(clone(raw), '\n'), l.trust(t))
 	wantReport(t, r, Verified)
 	b, err := json.Marshal(r)
 	if err != nil || !strings.Contains(string(b), `"result":"verified"`) {
 		t.Errorf("%s %v", b, err)
 	}
-	wantReport(t, VerifyReceipt(raw, Trust{}), Undetermined, CheckTrust)
-	wantReport(t, VerifyReceipt([]byte("hello"), l.trust(t)), Malformed, CheckEnvelope)
-	wantReport(t, VerifyReceipt([]byte("{}"), Trust{}), Malformed, CheckEnvelope)
+	wantReport(t, verifyReceipt(raw, Trust{}), Undetermined, CheckTrust)
+	wantReport(t, verifyReceipt([]byte("hello"), l.trust(t)), Malformed, CheckEnvelope)
+	wantReport(t, verifyReceipt([]byte("{}"), Trust{}), Malformed, CheckEnvelope)
 	other, err := NewKeySet(newSigner(t, "other").Public())
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantReport(t, VerifyReceipt(raw, Trust{Receipt: other}), Failed, CheckKnownKey)
+	wantReport(t, verifyReceipt(raw, Trust{Receipt: other}), Failed, CheckKnownKey)
 }
 
 // Memory does not grow with the export.

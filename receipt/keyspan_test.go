@@ -91,7 +91,7 @@ func TestTamperKeySpans(t *testing.T) {
 				names = []CheckName{CheckKeySpan}
 			}
 			wantReport(t, bundleOf(t, l, rangeScope(0, l.tree.Size())).both(t, trust), c.want, names...)
-			wantReport(t, VerifyExport(strings.NewReader(l.export(t, l.checkpoint(t))), trust, nil), c.want, names...)
+			wantReport(t, verifyExport(strings.NewReader(l.export(t, l.checkpoint(t))), trust), c.want, names...)
 		})
 	}
 }

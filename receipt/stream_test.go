@@ -50,7 +50,7 @@ func TestTamperStreams(t *testing.T) {
 				names = []CheckName{CheckStream}
 			}
 			wantReport(t, bundleOf(t, l, rangeScope(0, l.tree.Size())).both(t, l.trust(t)), c.want, names...)
-			wantReport(t, VerifyExport(strings.NewReader(l.export(t, l.checkpoint(t))), l.trust(t), nil), c.want, names...)
+			wantReport(t, verifyExport(strings.NewReader(l.export(t, l.checkpoint(t))), l.trust(t)), c.want, names...)
 		})
 	}
 	for _, s := range []fields{

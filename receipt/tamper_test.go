@@ -84,7 +84,7 @@ func TestTamperReceipt(t *testing.T) {
 			}
 			_, err = Open(c.raw, keys)
 			wantCheck(t, err, c.want)
-			if r := VerifyReceipt(c.raw, Trust{Receipt: keys}); r.Result != Failed {
+			if r := verifyReceipt(c.raw, Trust{Receipt: keys}); r.Result != Failed {
 				t.Errorf("reported as %s", r.Result)
 			}
 		})
@@ -224,7 +224,7 @@ func TestTamperLog(t *testing.T) {
 			l := newLog(t, 5)
 			trust := l.trust(t)
 			cp := c.tamper(t, l)
-			wantReport(t, VerifyExport(strings.NewReader(l.export(t, cp)), trust, nil), Failed, c.want...)
+			wantReport(t, verifyExport(strings.NewReader(l.export(t, cp)), trust), Failed, c.want...)
 		})
 	}
 }
@@ -268,7 +268,7 @@ func TestTamperCheckpointForm(t *testing.T) {
 		if got, err := ParseCheckpoint(bad); err == nil {
 			t.Errorf("%q passes as %+v", bad, got)
 		}
-		r := VerifyExport(strings.NewReader(l.export(t, bad)), l.trust(t), nil)
+		r := verifyExport(strings.NewReader(l.export(t, bad)), l.trust(t))
 		wantReport(t, r, Failed, CheckCheckpoint)
 	}
 }
@@ -285,17 +285,17 @@ func TestTamperAgainstSavedHeads(t *testing.T) {
 	trust.Heads = []Checkpoint{saved, {Origin: "elsewhere", Size: 99}}
 
 	older := newLog(t, 7)
-	wantReport(t, VerifyExport(strings.NewReader(older.export(t, older.checkpoint(t))), older.trust(t), nil), Verified)
-	wantReport(t, VerifyExport(strings.NewReader(older.export(t, older.checkpoint(t))), trust, nil), Failed, CheckConsistency)
+	wantReport(t, verifyExport(strings.NewReader(older.export(t, older.checkpoint(t))), older.trust(t)), Verified)
+	wantReport(t, verifyExport(strings.NewReader(older.export(t, older.checkpoint(t))), trust), Failed, CheckConsistency)
 
 	rewritten := newLog(t, 3)
 	for i := range 8 {
 		rewritten.append(t, fields{"event_id": fmt.Sprintf("evt_new%d", i)})
 	}
-	wantReport(t, VerifyExport(strings.NewReader(rewritten.export(t, rewritten.checkpoint(t))), trust, nil), Failed, CheckConsistency)
+	wantReport(t, verifyExport(strings.NewReader(rewritten.export(t, rewritten.checkpoint(t))), trust), Failed, CheckConsistency)
 
 	grown := newLog(t, 12)
-	r := VerifyExport(strings.NewReader(grown.export(t, grown.checkpoint(t))), trust, nil)
+	r := verifyExport(strings.NewReader(grown.export(t, grown.checkpoint(t))), trust)
 	wantReport(t, r, Verified)
 	if statusOf(r, CheckConsistency) != OK {
 		t.Errorf("%+v", r.Checks)
@@ -307,6 +307,6 @@ func TestTamperKeys(t *testing.T) {
 	l := newLog(t, 2)
 	identity := append([]byte{1}, make([]byte, 31)...)
 	l.head.Keys = append(l.head.Keys, NewReceiptPublicKey(identity))
-	r := VerifyExport(strings.NewReader(l.export(t, l.checkpoint(t))), Trust{}, nil)
+	r := verifyExport(strings.NewReader(l.export(t, l.checkpoint(t))), Trust{})
 	wantReport(t, r, Failed, CheckHead)
 }

@@ -131,9 +131,9 @@ func TestTamperDirectory(t *testing.T) {
 				}
 			}
 		}
-		if r := OpenBundleDir(dir).Verify(b.log.trust(t), nil); r.Result != Malformed {
+		if r := verifyDir(dir, b.log.trust(t)); r.Result != Malformed {
 			t.Errorf("%s: %s %+v", what, r.Result, r.Checks)
 		}
 	}
-	wantReport(t, OpenBundleDir(fstest.MapFS{}).Verify(Trust{}, nil), Malformed, CheckFiles)
+	wantReport(t, verifyDir(fstest.MapFS{}, Trust{}), Malformed, CheckFiles)
 }

@@ -93,7 +93,7 @@ func TestCheckpointKeyOfAnyOrigin(t *testing.T) {
 			if err := NewExportWriter(&b, head).Close(found); err != nil {
 				t.Fatal(err)
 			}
-			report := VerifyExport(strings.NewReader(b.String()), trust, nil)
+			report := verifyExport(strings.NewReader(b.String()), trust)
 			for _, c := range report.Checks {
 				if c.Check == CheckCheckpoint && c.Status != want {
 					t.Errorf("%s: %+v, want %s", origin, c, want)

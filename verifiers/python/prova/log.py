@@ -1,0 +1,222 @@
+"""What verifying an export and a bundle have in common."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import BinaryIO, Callable, Dict, Iterator, List, Optional, Set
+
+from .chains import KeySpans, Streams, UnknownKeyEvent
+from .ed25519 import PublicKey
+from .merkle import Tree, hash_text
+from .notes import BadNote, Checkpoint, Verifiers, open_checkpoint
+from .parallel import INDEX, Line, verify_lines
+from .receipt import CheckFailed, Receipt, parse_receipt, quoted
+from .report import FAILED, OK, UNDETERMINED, Report
+from .trust import BadKeys, Trust
+
+MAX_LINE = 2 << 20  # bytes of a line, with its end
+RECENT = 1 << 20  # how many event ids in a row are surely compared with one another
+BATCH_LINES, BATCH_BYTES = 4096, 16 << 20  # what is read before it is verified side by side
+
+
+class Recent:
+    """The event ids of the last million receipts, and of up to as many before them."""
+
+    def __init__(self) -> None:
+        self._young: Set[bytes] = set()
+        self._old: Set[bytes] = set()
+
+    def again(self, event_id: str) -> bool:
+        id_ = hashlib.sha256(event_id.encode("ascii")).digest()[:8]
+        known = id_ in self._young or id_ in self._old
+        if len(self._young) >= RECENT:
+            self._young, self._old = set(), self._young
+        self._young.add(id_)
+        return known
+
+
+class Options:
+    """How a log is read. seen is called with each receipt that can be read, in log order."""
+
+    def __init__(self, processes: int = 1, progress: Optional[Callable[[int], None]] = None,
+                 seen: Optional[Callable[[int, Receipt], None]] = None) -> None:  # fmt: skip
+        self.processes, self.progress, self.seen = processes, progress, seen
+
+
+class LogVerifier:
+    """Verifies receipts in log order, in bounded memory."""
+
+    def __init__(self, what: str, pinned: Trust, options: Options) -> None:
+        self.report = Report(pinned.pinned())
+        self.what, self.pinned, self.options = what, pinned, options
+        self.source: BinaryIO
+        self.keys: Dict[str, PublicKey] = {}
+        self.verifiers = Verifiers([])
+        self.any_note = False  # a checkpoint key is known
+        self.tree = Tree()
+        self.unread = False  # a receipt could not be read, so that the tree lacks its leaf
+        self.stopped = False  # the input could not be read on
+        self.next = 0
+        self.recent = Recent()
+        self.last: Optional[bytes] = None  # the line behind the receipts
+        self.heads: Dict[int, bytes] = {}  # roots at the sizes of saved heads
+        self.from_start = False  # every stream must begin with its first receipt
+        self.all_key_events = False  # every key event below the last index is among the receipts
+        self.streams = Streams()
+        self.spans = KeySpans()
+
+    def read_line(self) -> Optional[bytes]:
+        """The next line without its end, or None."""
+        try:
+            line = self.source.readline(MAX_LINE + 1)
+        except OSError as e:
+            self.stop(e)
+            return None
+        if len(line) > MAX_LINE:
+            self.report.broken("line", f"a line is longer than {MAX_LINE} bytes")
+            return None
+        if line.endswith(b"\n"):
+            return line[:-1]
+        return line or None  # a whole last line without its end is a whole line; a cut one will not parse
+
+    def stop(self, e: OSError) -> None:
+        """Says that the input could not be read on: no fault of the evidence."""
+        self.stopped = True
+        self.report.add("line", UNDETERMINED, f"reading stopped: {e}")
+
+    def choose_keys(self, in_file: Trust) -> None:
+        trust, detail = self.pinned, f"keys given by the caller; those in the {self.what} were not used"
+        if not self.report.keys_pinned:
+            trust = in_file
+            detail = f"no key was given, so the keys in the {self.what} were used: this shows that it agrees with itself, not who made it"
+        try:
+            self.verifiers = trust.verifiers()
+        except (BadKeys, BadNote) as e:
+            self.report.add("trust", FAILED, str(e))
+        self.keys, self.any_note = trust.receipt, trust.signs_checkpoints()
+        self.report.settle("trust", detail)
+
+    def note_head(self) -> None:
+        """Keeps the root at a size at which a head was saved earlier."""
+        for head in self.pinned.heads:
+            if head.size == self.tree.size:
+                self.heads[head.size] = self.tree.root()
+
+    def _batch(self, lines: Iterator[bytes]) -> List[bytes]:
+        batch: List[bytes] = []
+        size = 0
+        for line in lines:
+            batch.append(line)
+            size += len(line)
+            if len(batch) >= BATCH_LINES or size >= BATCH_BYTES:
+                break
+        return batch
+
+    def _lines(self) -> Iterator[bytes]:
+        """The lines of receipts, up to one that is none, which is kept."""
+        while True:
+            line = self.read_line()
+            if line is None:
+                return
+            if not line.startswith(INDEX):
+                self.last = line
+                return
+            yield line
+
+    def read_receipts(self, take: Callable[[Line], None]) -> None:
+        lines = self._lines()
+        while True:
+            batch = self._batch(lines)
+            if not batch:
+                return
+            for line in verify_lines(batch, self.keys, self.options.processes):
+                take(line)
+            if self.options.progress:
+                self.options.progress(self.report.receipts)
+
+    def not_a_line(self, index: Optional[int]) -> None:
+        self.report.broken("line", 'not a line of the form {"log_index":…,"receipt":…}', index)
+        self.unread = True
+
+    def status_of(self, e: CheckFailed) -> str:
+        """Tells a key that the auditor does not trust from one that nobody handed over."""
+        return UNDETERMINED if e.check == "known_key" and not self.keys else FAILED
+
+    def look(self, line: Line, r: Optional[Receipt]) -> bool:
+        """Folds in what a receipt says by itself, and about its org, its event, its key and its stream."""
+        report, at, failed = self.report, line.index, line.failed()
+        if r is None or at is None:
+            if failed:
+                report.fail(failed, FAILED, at)
+            self.unread = True
+            return False
+        if failed:
+            report.fail(failed, self.status_of(failed), at, r.event_id)
+        if r.org != report.org:
+            report.add("org", FAILED, "", quoted(report.org), quoted(r.org), at, r.event_id)
+        if self.recent.again(r.event_id):
+            report.add("unique_events", FAILED, "the event is logged twice", index=at, event_id=r.event_id)
+        try:
+            self.streams.next(r, self.from_start)
+        except CheckFailed as e:
+            report.fail(e, FAILED, at, r.event_id)
+        if self.all_key_events:
+            for fault in self.spans.next(r, at):
+                report.fail(fault, UNDETERMINED if isinstance(fault, UnknownKeyEvent) else FAILED, at, r.event_id)
+        if self.options.seen:
+            self.options.seen(at, r)
+        return True
+
+    def receipt_of(self, line: Line) -> Optional[Receipt]:
+        return parse_receipt(line.raw)[0] if line.read else None
+
+    def settle_each(self) -> None:
+        """Says of the checks of each receipt that they hold, if all could be read."""
+        report, n = self.report, self.report.receipts
+        for name in ("line", "envelope", "schema", "event_id", "kind", "times", "key_id"):
+            self.settle_if_read(name, f"{n} receipts")
+        self.settle_if_read("canonical_form", f"{n} receipts are byte for byte in canonical form")
+        self.settle_if_read("known_key", f"{n} receipts")
+        if report.status.get("known_key") == OK:
+            self.settle_if_read("signature", f"{n} signatures")
+        self.settle_if_read("org", f"{n} receipts of org {report.org}")
+        self.settle_if_read("unique_events", f"no event twice among any {min(n, RECENT)} in a row")
+        if self.streams.ends:
+            self.settle_if_read("stream", self.streams.text())
+        if self.spans.events:
+            for fault in self.spans.unlisted():
+                report.fail(fault)
+            self.settle_if_read("key_span", f"{self.spans.events} key events let each key sign where it did")
+
+    def settle_if_read(self, check: str, detail: str) -> None:
+        """Claims a success for all receipts only if all could be read."""
+        if not self.unread:
+            self.report.settle(check, detail)
+
+    def check_signatures(self, text: str) -> None:
+        if not self.any_note:
+            self.report.add("checkpoint", UNDETERMINED, "no checkpoint key is known to verify it with")
+            return
+        try:
+            c = open_checkpoint(text, self.verifiers)
+        except BadNote as e:
+            self.report.add("checkpoint", FAILED, str(e))
+            return
+        self.report.settle("checkpoint", f"signed by the key of {c.origin}")
+
+    def check_saved(self, c: Checkpoint) -> None:
+        """Compares the log with the heads that the auditor saved earlier."""
+        saved = [head for head in self.pinned.heads if head.origin == c.origin]
+        for head in saved:
+            root = self.heads.get(head.size)
+            if head.size > c.size:
+                detail = "a head saved earlier is of a larger log: receipts were removed"
+                self.report.add("consistency", FAILED, detail, f"size {head.size} or more", str(c.size))
+            elif root is None:
+                detail = f"a head saved earlier, of size {head.size}, lies before the {self.what}"
+                self.report.add("consistency", UNDETERMINED, detail)
+            elif root != head.root:
+                detail = f"a head saved earlier, of size {head.size}, has another root: the log was rewritten"
+                self.report.add("consistency", FAILED, detail, hash_text(head.root), hash_text(root))
+        if saved:
+            self.report.settle("consistency", f"{len(saved)} heads saved earlier are found again")
