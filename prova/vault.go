@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/receipt"
 )
 
 // Ingest records events and answers with their signed receipts, in order. An
@@ -105,6 +106,32 @@ func (c *Client) Receipt(ctx context.Context, id string) (api.ReceiptItem, error
 func (c *Client) Export(ctx context.Context, from int64) (io.ReadCloser, error) {
 	r := get("/api/v1/audit/export", url.Values{"from": {strconv.FormatInt(from, 10)}})
 	r.header = http.Header{"Accept": {"application/x-ndjson"}}
+	resp, err := c.send(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
+// Bundle opens the stream of a tar with all that verifies a receipt, a rollout
+// or a range of the log offline; a range without an end goes to the end of the
+// log. The server records that it handed it out. The caller closes the stream,
+// and verifies what it saved: one that was cut off is no whole tar. Permission:
+// audit.read.
+func (c *Client) Bundle(ctx context.Context, scope receipt.Scope) (io.ReadCloser, error) {
+	path, query := "/api/v1/audit/bundle", url.Values{}
+	if scope.Receipt != "" {
+		path = "/api/v1/audit/receipts/" + segment(scope.Receipt) + "/bundle"
+	}
+	setIf(query, "rollout", scope.Rollout)
+	if scope.From != nil {
+		query.Set("from", strconv.FormatInt(*scope.From, 10))
+	}
+	if scope.To != nil {
+		query.Set("to", strconv.FormatInt(*scope.To, 10))
+	}
+	r := get(path, query)
+	r.header = http.Header{"Accept": {"application/x-tar"}}
 	resp, err := c.send(ctx, r)
 	if err != nil {
 		return nil, err

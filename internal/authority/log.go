@@ -181,19 +181,6 @@ func (a *Authority) exportHead(ctx context.Context, p Principal, from int64, c a
 	if err != nil {
 		return head, storeError("log", err)
 	}
-	keys, err := a.Store.SigningKeys(ctx)
-	if err != nil {
-		return head, storeError("signing key", err)
-	}
-	for _, k := range keys {
-		if k.Purpose == receipt.PurposeReceipt {
-			head.Keys = append(head.Keys, receipt.PublicKey{KeyID: k.KeyID, Purpose: k.Purpose, Algorithm: k.Algorithm, PublicKey: k.PublicKey})
-		}
-	}
-	key, err := receipt.NewCheckpointPublicKey(c.VKey)
-	if err != nil {
-		return head, &Error{Code: CodeInternal, Detail: "the checkpoint's key cannot be written", Cause: err}
-	}
-	head.Keys = append(head.Keys, key)
-	return head, nil
+	head.Keys, err = a.evidenceKeys(ctx, c)
+	return head, err
 }

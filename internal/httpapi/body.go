@@ -24,6 +24,7 @@ const maxRequest = 1 << 20
 const (
 	typeJSON   = "application/json"
 	typeNDJSON = "application/x-ndjson"
+	typeTar    = "application/x-tar"
 )
 
 // body reads a JSON object that must be there.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/authority"
+	"github.com/cobound/prova/receipt"
 )
 
 // Cases is everything that the routes call; *authority.Authority is the one
@@ -52,6 +53,8 @@ type Evidence interface {
 	Receipts(ctx context.Context, p authority.Principal, f authority.EntryFilter, cursor string, limit int) (api.List[api.ReceiptItem], error)
 	// Export writes NDJSON from a log index on. An error before the first byte leaves w untouched.
 	Export(ctx context.Context, p authority.Principal, from int64, w io.Writer) error
+	// Bundle writes a tar of what verifies a receipt, a rollout or a range offline. An error before the first byte leaves w untouched.
+	Bundle(ctx context.Context, p authority.Principal, scope receipt.Scope, w io.Writer) error
 	SigningKeys(ctx context.Context) ([]api.SigningKey, error)
 	SigningKey(ctx context.Context, keyID string) (api.SigningKey, error)
 }

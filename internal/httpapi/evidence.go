@@ -9,6 +9,7 @@ import (
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/authority"
+	"github.com/cobound/prova/receipt"
 )
 
 // maxInteger bounds log indexes and sequences.
@@ -51,6 +52,29 @@ func readFrom(r *request) int64 {
 func (s *service) export(ctx context.Context, who authority.Principal, from int64) (reply, error) {
 	return reply{contentType: typeNDJSON, stream: func(w io.Writer) error {
 		return s.cases.Export(ctx, who, from, w)
+	}}, nil
+}
+
+func readReceiptScope(r *request) receipt.Scope { return receipt.Scope{Receipt: byID(r)} }
+
+func readScope(r *request) receipt.Scope {
+	scope := receipt.Scope{Rollout: r.text("rollout")}
+	from, to := r.integer("from", absent, 0, maxInteger), r.integer("to", absent, 1, maxInteger)
+	if from != absent {
+		scope.From = &from
+	}
+	if to != absent {
+		scope.To = &to
+	}
+	if (scope.Rollout == "") == (from == absent) || to != absent && to <= from {
+		r.note(invalid("/rollout", "name a rollout, or from and, behind it, to: the log index at which the range ends (exclusive)"))
+	}
+	return scope
+}
+
+func (s *service) bundle(ctx context.Context, who authority.Principal, scope receipt.Scope) (reply, error) {
+	return reply{contentType: typeTar, stream: func(w io.Writer) error {
+		return s.cases.Bundle(ctx, who, scope, w)
 	}}, nil
 }
 

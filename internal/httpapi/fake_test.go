@@ -16,6 +16,7 @@ import (
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/authority"
 	"github.com/cobound/prova/internal/httpapi/contract"
+	"github.com/cobound/prova/receipt"
 )
 
 // fake answers every use case with something full. A test sets a member to
@@ -129,6 +130,18 @@ func (f *fake) Export(_ context.Context, _ authority.Principal, from int64, w io
 		return f.err
 	}
 	_, err := fmt.Fprintf(w, "{\"export\":{\"from\":%d}}\n", from)
+	return err
+}
+
+func (f *fake) Bundle(_ context.Context, _ authority.Principal, scope receipt.Scope, w io.Writer) error {
+	f.argument = scope
+	if f.export != nil {
+		return f.export(w)
+	}
+	if f.err != nil {
+		return f.err
+	}
+	_, err := io.WriteString(w, "a tar")
 	return err
 }
 

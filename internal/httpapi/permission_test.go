@@ -170,6 +170,7 @@ var (
 		"GET /api/v1/compare":            "?baseline=v1&candidate=v2&app_id=",
 		"GET /api/v1/rollouts/{id}/gate": "?weight=5",
 
+		"GET /api/v1/audit/bundle":          "?from=0&to=1",
 		"GET /api/v1/log/proof/inclusion":   "?index=0",
 		"GET /api/v1/log/proof/consistency": "?from=1",
 	}
@@ -272,7 +273,7 @@ func TestEnvironmentOfAKey(t *testing.T) {
 		`{"name":"staging","environment":"staging","permissions":["rollout.manage","audit.ingest","audit.read"]}`, &k)
 	for _, path := range []string{
 		"/api/v1/rollouts/" + x.rollout, "/api/v1/rollouts/" + x.rollout + "/decisions", "/api/v1/audit/receipts/" + x.receipt,
-		"/api/v1/log/proof/inclusion?event_id=" + x.receipt,
+		"/api/v1/log/proof/inclusion?event_id=" + x.receipt, "/api/v1/audit/receipts/" + x.receipt + "/bundle", "/api/v1/audit/bundle?rollout=" + x.rollout,
 	} {
 		wantProblem(t, home.do(k.Secret, "GET", path, "", nil), 404, "not_found")
 	}
@@ -281,6 +282,7 @@ func TestEnvironmentOfAKey(t *testing.T) {
 			t.Errorf("%s: status %d: %s", path, w.Code, w.Body)
 		}
 	}
+	wantProblem(t, home.do(k.Secret, "GET", "/api/v1/audit/bundle?from=0", "", nil), 403, "forbidden")
 	w := home.do(k.Secret, "POST", ingestPath, x.fill(aRun), nil)
 	if w.Code != 403 {
 		t.Errorf("a run of another environment: status %d: %s", w.Code, w.Body)

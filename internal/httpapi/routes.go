@@ -29,6 +29,8 @@ func (s *service) routes() []route {
 		{"POST /api/v1/audit/ingest", api.AuditIngest, serve(readBatch, s.ingest)},
 		{"GET /api/v1/audit/receipts", api.AuditRead, serve(readReceiptList, s.receipts)},
 		{"GET /api/v1/audit/receipts/{id}", api.AuditRead, serve(byID, s.receipt)},
+		{"GET /api/v1/audit/receipts/{id}/bundle", api.AuditRead, serve(readReceiptScope, s.bundle)},
+		{"GET /api/v1/audit/bundle", api.AuditRead, serve(readScope, s.bundle)},
 		{"GET /api/v1/audit/export", api.AuditRead, serve(readFrom, s.export)},
 		{"GET /api/v1/log/checkpoint", api.AuditRead, serve(readSize, s.checkpoint)},
 		{"GET /api/v1/log/checkpoints", api.AuditRead, serve((*request).page, s.checkpoints)},

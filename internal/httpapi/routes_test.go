@@ -20,6 +20,8 @@ var good = map[string]exchange{
 	"POST /api/v1/audit/ingest":                              {"", aRun, 200},
 	"GET /api/v1/audit/receipts":                             {"?kind=agent_run&app_id=a&environment=e&release=r&rollout_id=x&probe_id=p&since=2026-01-01T00:00:00Z&until=2027-01-01T00:00:00Z&limit=5&cursor=c", "", 200},
 	"GET /api/v1/audit/receipts/{id}":                        {"", "", 200},
+	"GET /api/v1/audit/receipts/{id}/bundle":                 {"", "", 200},
+	"GET /api/v1/audit/bundle":                               {"?from=3&to=7", "", 200},
 	"GET /api/v1/audit/export":                               {"?from=7", "", 200},
 	"GET /api/v1/log/checkpoint":                             {"?size=7", "", 200},
 	"GET /api/v1/log/checkpoints":                            {"?limit=3&cursor=c", "", 200},
