@@ -62,7 +62,7 @@ func floors() map[string]floor {
 		"internal/cli/rolloutcmd": {height: 5.2},
 		"internal/cli/evalcmd":    {height: 5.2},
 		"internal/cli/clientcmd":  {height: 5.2},
-		"internal/cli/verifycmd":  {height: 5.2, only: []string{"receipt", "internal/cli"}},
+		"internal/cli/verifycmd":  {height: 5.2, only: []string{"receipt", "internal/cli", "internal/replay"}},
 
 		"cmd/prova":         {height: 6},
 		"cmd/prova-rollout": {height: 6, only: []string{"internal/cli", "internal/cli/rolloutcmd"}},

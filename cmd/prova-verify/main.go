@@ -1,4 +1,4 @@
-// Prova-verify checks receipts and exports with no server, no account and no
+// Prova-verify checks receipts, exports and bundles with no server, no account and no
 // network, for those who trust none.
 package main
 

@@ -5,12 +5,18 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/fstest"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/cobound/prova/internal/cli/clitest"
 	"github.com/cobound/prova/receipt"
@@ -71,6 +77,16 @@ func evidence(dir string) error {
 	if err := w.Close(checkpoint); err != nil {
 		return err
 	}
+	bundle, head, err := bundleOf(signer, notes, checkpointKey)
+	if err != nil {
+		return err
+	}
+	if err := writeAll(dir, map[string][]byte{"bundle.tar": bundle, "cut.tar": bundle[:len(bundle)-600], "head": []byte(head)}); err != nil {
+		return err
+	}
+	if err := os.CopyFS(filepath.Join(dir, "bundle"), unpacked(bundle)); err != nil {
+		return err
+	}
 	return writeAll(dir, map[string][]byte{
 		"receipt.json":  append(first, '\n'),
 		"tampered.json": bytes.Replace(first, []byte("evt_0"), []byte("evt_9"), 1),
@@ -89,4 +105,100 @@ func writeAll(dir string, files map[string][]byte) error {
 		}
 	}
 	return nil
+}
+
+// bundleOf makes a bundle of the log indexes 2 and 3, behind two key events.
+func bundleOf(signer receipt.Signer, notes note.Signer, checkpointKey receipt.PublicKey) (tar []byte, head string, err error) {
+	keys := []receipt.PublicKey{receipt.NewReceiptPublicKey(signer.Public()), checkpointKey}
+	var leaves []tlog.Hash
+	var lines []byte
+	for i := range int64(4) {
+		kind := `"kind":"agent_run"`
+		if i < 2 {
+			key, err := json.Marshal(keys[i])
+			if err != nil {
+				return nil, "", err
+			}
+			kind = `"kind":"key_event","event":"add","key":` + string(key)
+		}
+		sealed, err := signer.Seal(fmt.Appendf(nil, `{"schema":%q,"event_id":"evt_%d","org":"default",%s,"recorded_at":"2026-05-15T18:42:00Z","actor":"key_1","key_id":%q}`, receipt.Schema, i, kind, signer.KeyID()))
+		if err != nil {
+			return nil, "", err
+		}
+		leaves = append(leaves, sealed.LeafHash)
+		lines = receipt.AppendLine(lines, i, sealed.Raw)
+	}
+	tree := receipt.Tree{}.Append(leaves...)
+	if head, err = receipt.SignCheckpoint(receipt.Checkpoint{Origin: "prova.example/log", Size: 4, Root: tree.Root()}, notes); err != nil {
+		return nil, "", err
+	}
+	files := map[string][]byte{receipt.FileReadme: receipt.BundleReadme(), receipt.FileCheckpoint: []byte(head), receipt.FileReceipts: lines}
+	if files[receipt.FileKeys], err = receipt.BundleKeys(keys); err != nil {
+		return nil, "", err
+	}
+	for i := range 2 {
+		path := []tlog.Hash{leaves[1-i], tlog.NodeHash(leaves[2], leaves[3])}
+		proof, err := receipt.Proof{Index: int64(i), Hashes: path, Checkpoint: head}.MarshalText()
+		if err != nil {
+			return nil, "", err
+		}
+		files[receipt.ProofFile(fmt.Sprintf("evt_%d", i))] = proof
+	}
+	files[receipt.FileLeaves] = append(leaves[2][:], leaves[3][:]...)
+	before := receipt.Tree{}.Append(leaves[:2]...)
+	from, to := int64(2), int64(4)
+	m := receipt.Manifest{
+		Version: receipt.BundleVersion, Scope: receipt.Scope{From: &from, To: &to}, Origin: "prova.example/log", Size: 4, Tree: &before,
+		Counts: map[string]int64{"key_event": 2, "agent_run": 2}, Completeness: receipt.Completeness{Claim: receipt.ClaimRange}, Redactions: []receipt.Redaction{},
+	}
+	names := []string{receipt.FileReadme, receipt.FileKeys, receipt.FileCheckpoint, receipt.ProofFile("evt_0"), receipt.ProofFile("evt_1"), receipt.FileLeaves, receipt.FileReceipts}
+	for _, name := range names {
+		sum := receipt.NewFileSum(name)
+		if _, err := sum.Write(files[name]); err != nil {
+			return nil, "", err
+		}
+		m.Files = append(m.Files, sum.File())
+	}
+	text, err := json.Marshal(m)
+	if err != nil {
+		return nil, "", err
+	}
+	manifest, err := signer.Seal(fmt.Appendf(nil, `{"schema":%q,"event_id":"evt_export","org":"default","kind":"export","recorded_at":"2026-05-15T18:42:00Z","actor":"key_1","key_id":%q,"manifest":%s}`, receipt.Schema, signer.KeyID(), text))
+	if err != nil {
+		return nil, "", err
+	}
+	var out bytes.Buffer
+	w, err := receipt.NewBundleWriter(&out, manifest.Raw)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, name := range names {
+		if err := w.Write(name, files[name]); err != nil {
+			return nil, "", err
+		}
+	}
+	err = w.Close()
+	return out.Bytes(), head, err
+}
+
+// unpacked are the files of a tar.
+func unpacked(tar []byte) fs.FS {
+	files := fstest.MapFS{}
+	b := receipt.OpenBundleTar(bytes.NewReader(tar), int64(len(tar)))
+	names, err := b.Names()
+	if err != nil {
+		panic(err)
+	}
+	for _, name := range names {
+		f, err := b.Open(name)
+		if err != nil {
+			panic(err)
+		}
+		data, err := io.ReadAll(f)
+		if err != nil {
+			panic(err)
+		}
+		files[name] = &fstest.MapFile{Data: data, Mode: 0o644}
+	}
+	return files
 }

@@ -21,6 +21,7 @@ type Receipts struct {
 	Get    ReceiptsGet    `cmd:"" help:"Print one receipt, byte for byte as it was signed."`
 	List   ReceiptsList   `cmd:"" help:"List receipts, newest first."`
 	Export ReceiptsExport `cmd:"" help:"Write the log with its signed checkpoint, for an auditor."`
+	Bundle ReceiptsBundle `cmd:"" help:"Write a receipt, a rollout or a range of the log with all that verifies it offline."`
 }
 
 // ReceiptsGet prints one receipt.

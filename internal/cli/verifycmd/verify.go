@@ -16,12 +16,14 @@ import (
 	"github.com/cobound/prova/receipt"
 )
 
-// Verify verifies receipts and exports.
+// Verify verifies receipts, exports and bundles.
 type Verify struct {
-	File []string `arg:"" name:"file" help:"Receipts and exports; - is stdin."`
-	Key  []string `placeholder:"KEY" sep:"none" help:"A public key that is trusted, or a file of them: as the key endpoint answers, or one in each line. May be repeated. Without it an export is only checked against the keys that it brings along."`
+	File []string `arg:"" name:"file" help:"Receipts, exports and bundles (a tar, or the directory of an unpacked one); - is stdin."`
+	Key  []string `placeholder:"KEY" sep:"none" help:"A public key that is trusted, or a file of them: as the key endpoint answers, or one in each line. May be repeated. Without it an export or a bundle is only checked against the keys that it brings along."`
 	Head []string `placeholder:"FILE" sep:"none" help:"A checkpoint that was saved earlier and that the log must continue. May be repeated."`
-	JSON bool     `name:"json" help:"Print the reports as JSON, one line for each file."`
+	// Replay recomputes what was decided.
+	Replay bool `help:"Also recompute every decision of a rollout from the runs in the file, and compare the bytes with those that were signed."`
+	JSON   bool `name:"json" help:"Print the reports as JSON, one line for each file."`
 }
 
 // Help shows an example and the exit codes.
@@ -30,7 +32,7 @@ func (Verify) Help() string {
 
 Example:
 
-  prova-verify --key keys.json export.ndjson`
+  prova-verify --key keys.json --replay evidence.tar`
 }
 
 // result is what is printed of one file.
@@ -130,6 +132,9 @@ func text(name string, r receipt.Report, style cli.Style) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s  %s", style.Bold(cli.Plain(name)), word(r.Result, style))
 	if r.Receipts > 1 || r.Size > 0 {
+		if r.Scope != "" {
+			fmt.Fprintf(&b, "  %s", style.Dim(cli.Plain(r.Scope)+","))
+		}
 		fmt.Fprintf(&b, "  %s", style.Dim(fmt.Sprintf("%d receipts from index %d, org %s", r.Receipts, r.From, cli.Plain(r.Org))))
 	}
 	b.WriteString("\n")
