@@ -1,21 +1,13 @@
 package dashboard
 
 import (
-	"context"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 )
-
-var screens = flag.String("screens", "", "a directory to write pictures of the page to")
 
 // change gives the byte at a place another value, as a reader types it, and returns what is said.
 func (b *tab) change(at int, value string) string {
@@ -204,51 +196,5 @@ func TestComplaintsAreHeard(t *testing.T) {
 		if !strings.Contains(heard, want) {
 			t.Errorf("%q is not among what was heard:\n%s", want, heard)
 		}
-	}
-}
-
-// TestScreens writes pictures of the page: go test ./internal/dashboard -run Screens -screens "$PWD/docs/screens".
-func TestScreens(t *testing.T) {
-	if *screens == "" {
-		t.Skip("for the documentation: -screens DIRECTORY")
-	}
-	browser := chromium(t)
-	f, index := sample()
-	raw := string(f.sealed[index].Raw)
-	s := newSite(t, f.keysJSON)
-	for name, c := range map[string]struct {
-		width        int64
-		scheme       string
-		receipt      string
-		media, proof string
-	}{
-		"verify-light":  {1180, "light", raw, "screen", f.proof(index)},
-		"verify-dark":   {1180, "dark", strings.Replace(raw, "promote", "rollbac", 1), "screen", f.proof(index)},
-		"verify-narrow": {400, "light", raw, "screen", ""},
-		"verify-empty":  {1180, "light", "", "screen", ""},
-		"verify-print":  {800, "light", raw, "print", f.proof(index)},
-	} {
-		t.Run(name, func(t *testing.T) {
-			b := open(t, browser, s.URL+"/verify", "")
-			b.run(chromedp.EmulateViewport(c.width, 900), chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-				_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-					Media: c.media, Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: c.scheme}},
-				})
-				return err
-			}))
-			if c.receipt != "" {
-				b.paste(map[string]string{"receipt": c.receipt, "proof": c.proof, "keys": f.keysJSON})
-			}
-			picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if wide := eval[bool](b, `document.documentElement.scrollWidth > innerWidth`); wide {
-				t.Error("the page is wider than the window")
-			}
-			if err := os.WriteFile(filepath.Join(*screens, name+".png"), picture, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		})
 	}
 }

@@ -231,10 +231,10 @@ async function checkSignature(id, pae, signature, keys, report) {
   const key = keys.receipt.get(id);
   if (!key) return report.fail("known_key", "the signing key is not among the keys given, so nothing is proved", "one of the keys given", clip(id, 80));
   if ((await keyID(key)) !== id) return report.fail("key_id", "the key on file has another id");
-  report.ok("known_key", id);
+  report.ok("known_key", "among the keys for receipts");
   const reason = await verifySignature(key, pae, signature);
   if (reason) return report.fail("signature", reason, "Ed25519 over the DSSE encoding of the body", clip(toBase64(signature), 60));
-  return report.ok("signature", `signed by key ${id}`);
+  return report.ok("signature", `matches, over ${pae.length} bytes`);
 }
 
 // verifyProof shows that the receipt's leaf, hashed here, stands under a signed root.
