@@ -159,7 +159,7 @@ class BundleVerifier(LogVerifier):
         self.proofs: Set[str] = set()  # those that a receipt was shown with
         self.agent: Optional[Tuple[str, str]] = None  # app and environment that a rollout's receipts are of
         self.found = False  # the receipt that the bundle is about
-        self.tail = 0  # receipts of the range
+        self.within = 0  # receipts of the range
 
     def verify(self) -> Report:
         if self._read_manifest() and self._read_small():
@@ -338,16 +338,16 @@ class BundleVerifier(LogVerifier):
         def fault(expected: str, detail: str) -> None:
             self.report.add("log_index", FAILED, detail, expected, str(at), at, event_id)
 
-        begin = self.m.range_[0] if self.m.range_ else None
-        within = begin is not None and at >= begin
-        wanted = max(self.next, begin or 0)
+        begin, end = self.m.range_ or (0, 0)
+        within = begin <= at < end
+        wanted = max(self.next, begin)
         if at >= self.m.size:
             fault(f"below {self.m.size}", "the index is beyond the log")
         elif at < self.next:
             fault(f"{self.next} or more", "a receipt is moved or repeated here")
         elif within and at != wanted:
             fault(str(wanted), "a receipt of the range is missing here")
-        self.tail += within
+        self.within += within
         self.next = at + 1
 
     def _check_scope(self, r: Receipt, at: int) -> None:
@@ -363,8 +363,8 @@ class BundleVerifier(LogVerifier):
             pass
         elif m.receipt:
             fault(m.receipt, r.event_id, "the bundle is about another receipt")
-        elif m.range_ and at < m.range_[0]:
-            fault("key_event", r.kind, "only key events may stand before the range")
+        elif m.range_ and not m.range_[0] <= at < m.range_[1]:
+            fault("key_event", r.kind, "only key events may stand beside the range")
         elif m.rollout:
             agent = (r.source["app_id"], r.source["environment"])
             self.agent = self.agent or agent
@@ -513,9 +513,9 @@ class BundleVerifier(LogVerifier):
 
     def _settle_range(self, begin: int, end: int) -> None:
         report = self.report
-        if self.tail != end - begin or self.next != end:
+        if self.within != end - begin:
             expected = f"{end - begin} receipts, indexes {begin} to {end - 1}"
-            report.add("completeness", FAILED, "the range is not whole", expected, f"{self.tail} receipts, the last at {self.next - 1}")
+            report.add("completeness", FAILED, "the range is not whole", expected, f"{self.within} receipts")
         self.settle_if_read("scope", f"the log indexes {begin} to {end - 1}")
         rest = "which was the end of the log" if end == self.m.size else f"{self.m.size - end} more were logged by then"
         if report.status.get("log_index") == OK:
