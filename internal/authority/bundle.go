@@ -33,7 +33,7 @@ func (a *Authority) Bundle(ctx context.Context, p Principal, scope receipt.Scope
 	}
 	b, err := a.planBundle(ctx, p, scope)
 	if err != nil {
-		return storeError(scope.String(), err)
+		return storeError(scope.Claim(), err)
 	}
 	if err := b.sum(ctx); err != nil {
 		return storeError("log", err)
