@@ -27,3 +27,34 @@ type ConsistencyProof struct {
 	// Hashes are the RFC 6962 consistency proof.
 	Hashes []string `json:"hashes"`
 }
+
+// Damage is one thing in a stored log that is not as it was logged.
+type Damage struct {
+	LogIndex int64 `json:"log_index"`
+	// EventID names the receipt; empty if the damage is not that of one.
+	EventID string `json:"event_id,omitempty"`
+	// Check is what failed: a check of the verifier, or leaf, columns, node, checkpoint or head.
+	Check  string `json:"check"`
+	Detail string `json:"detail"`
+}
+
+// ScrubResult sums up a scrub.
+type ScrubResult struct {
+	Size     int64 `json:"size"`     // of the log
+	Receipts int64 `json:"receipts"` // that were verified
+	Damages  int64 `json:"damages"`
+}
+
+// ScrubProgress says how far a scrub is.
+type ScrubProgress struct {
+	Done int64 `json:"done"`
+	Size int64 `json:"size"`
+}
+
+// ScrubLine is a line of the answer to a scrub; one member is set. The last
+// line holds Result; an answer without it was cut off.
+type ScrubLine struct {
+	Progress *ScrubProgress `json:"progress,omitempty"`
+	Damage   *Damage        `json:"damage,omitempty"`
+	Result   *ScrubResult   `json:"result,omitempty"`
+}

@@ -50,6 +50,12 @@ const (
 	WebhookIDHeader        = "webhook-id"
 	WebhookTimestampHeader = "webhook-timestamp"
 	WebhookSignatureHeader = "webhook-signature"
+	// CheckpointHeader holds the head of the org's log when the delivery was sent:
+	// the standard base64 of the signed note that GET /api/v1/log/checkpoint
+	// answers with. Whoever keeps it can show later what the log was. It is
+	// missing where the log could not be read; the signature does not cover it,
+	// the note has its own.
+	CheckpointHeader = "X-Prova-Checkpoint"
 )
 
 // SecretPrefix begins every webhook secret; the rest is standard base64.

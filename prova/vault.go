@@ -2,6 +2,8 @@ package prova
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -137,6 +139,29 @@ func (c *Client) Bundle(ctx context.Context, scope receipt.Scope) (io.ReadCloser
 		return nil, err
 	}
 	return resp.Body, nil
+}
+
+// Scrub verifies the org's log as it is stored. It calls line for each line of
+// the answer and returns the result; an answer without one is an error.
+// Permission: audit.read.
+func (c *Client) Scrub(ctx context.Context, line func(api.ScrubLine)) (api.ScrubResult, error) {
+	r := post("/api/v1/log/scrub", nil)
+	r.header = http.Header{"Accept": {"application/x-ndjson"}}
+	resp, err := c.send(ctx, r)
+	if err != nil {
+		return api.ScrubResult{}, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	for in := json.NewDecoder(resp.Body); ; {
+		var l api.ScrubLine
+		if err := in.Decode(&l); err != nil {
+			return api.ScrubResult{}, fmt.Errorf("the scrub broke off: %w", err)
+		}
+		if l.Result != nil {
+			return *l.Result, nil
+		}
+		line(l)
+	}
 }
 
 // SigningKeys lists the server's public keys, past ones too. It needs no key.

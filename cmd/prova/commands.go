@@ -23,6 +23,7 @@ type commands struct {
 	Verify   verifycmd.Verify    `cmd:"" help:"Verify receipts and exports, offline."`
 	Runs     clientcmd.Runs      `cmd:"" help:"Import runs, and follow them."`
 	Receipts clientcmd.Receipts  `cmd:"" help:"Read and export the evidence."`
+	Log      Log                 `cmd:"" help:"Check the stored log, and recover from a lost database."`
 	Webhooks clientcmd.Webhooks  `cmd:"" help:"Subscribe receivers, and be one."`
 	Keys     clientcmd.Keys      `cmd:"" help:"Make and revoke API keys."`
 	Orgs     clientcmd.Orgs      `cmd:"" help:"Make and list tenants."`

@@ -53,6 +53,8 @@ type server struct {
 	served  chan error
 	loops   context.CancelFunc
 	ended   chan struct{}
+	// scrubbed ends with the scrub at start.
+	scrubbed chan struct{}
 }
 
 // drainTime is how long requests under way may take after a signal to stop.
@@ -64,7 +66,7 @@ func start(ctx context.Context, s settings) (*server, error) {
 	if err := os.MkdirAll(s.data, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	srv := &server{settings: s, served: make(chan error, 1), ended: make(chan struct{})}
+	srv := &server{settings: s, served: make(chan error, 1), ended: make(chan struct{}), scrubbed: make(chan struct{})}
 	var err error
 	if s.databaseURL != "" {
 		srv.store, err = store.OpenPostgres(ctx, s.databaseURL, s.log)
@@ -117,6 +119,7 @@ func (s *server) begin(ctx context.Context) error {
 	loops, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.loops = cancel
 	go s.run(loops)
+	go s.scrub(loops)
 	return nil
 }
 
@@ -217,6 +220,14 @@ func (s *server) run(ctx context.Context) {
 	}
 }
 
+// scrub verifies what is stored, once, beside everything else.
+func (s *server) scrub(ctx context.Context) {
+	defer close(s.scrubbed)
+	if err := s.authority.ScrubAll(ctx); err != nil && ctx.Err() == nil {
+		s.log.Error("the scrub of the logs broke off", "error", err)
+	}
+}
+
 // stop lets requests under way finish, then closes the database.
 func (s *server) stop() error {
 	s.loops()
@@ -228,6 +239,7 @@ func (s *server) stop() error {
 		err = s.http.Close()
 	}
 	<-s.ended
+	<-s.scrubbed
 	keeping, end := context.WithTimeout(context.Background(), drainTime)
 	defer end()
 	return errors.Join(err, s.authority.MoveAnchors(keeping), s.store.Close())

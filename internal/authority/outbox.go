@@ -127,8 +127,13 @@ func (a *Authority) attempt(ctx context.Context, ref DeliveryRef) error {
 	if err != nil || !claimed {
 		return err
 	}
+	checkpoint, err := a.checkpoint(ctx, ref.Org)
+	if err != nil { // a rollback is not held back for it
+		a.Log.Warn("a delivery goes without the log's checkpoint", "org", ref.Org, "delivery", ref.ID, "error", err)
+		checkpoint.Note = ""
+	}
 	at := a.now()
-	sent := a.Deliverer.Deliver(ctx, Shipment{URL: hook.URL, ID: d.EventID, Body: d.Body, Secrets: []string{hook.Secret}, At: at})
+	sent := a.Deliverer.Deliver(ctx, Shipment{URL: hook.URL, ID: d.EventID, Body: d.Body, Secrets: []string{hook.Secret}, At: at, Checkpoint: checkpoint.Note})
 	return a.Store.Update(ctx, ref.Org, func(tx Tx) error {
 		try := api.Attempt{Number: len(d.Attempts) + 1, At: at, StatusCode: sent.StatusCode, DurationMS: sent.Duration.Milliseconds(), Answer: sent.Answer}
 		if sent.Err != nil {

@@ -189,6 +189,8 @@ type LogWriter interface {
 	Append(entries []Entry, after Head) error
 	// SaveCheckpoint persists a checkpoint unless one of its size is there; either way it returns the one that is.
 	SaveCheckpoint(c api.Checkpoint) (api.Checkpoint, error)
+	// RenameLog gives the org's log another id.
+	RenameLog(logID string) error
 	// SaveNodes adds nodes of a log that was written before nodes were kept; those that are there stay.
 	SaveNodes(nodes []receipt.Node) error
 }
@@ -337,6 +339,8 @@ type Shipment struct {
 	Body    []byte
 	Secrets []string
 	At      time.Time // the time of sending that is signed
+	// Checkpoint is the signed note of the log's head, or empty.
+	Checkpoint string
 }
 
 // Sent is what came of a shipment. Only a 2xx without Err is success.

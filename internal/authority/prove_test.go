@@ -1,9 +1,11 @@
 package authority_test
 
 import (
+	"crypto/ed25519"
 	"encoding/base64"
 	"math"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/mod/sumdb/note"
@@ -238,4 +240,73 @@ func testCheckpointsOfThePast(t *testing.T, v *vault) {
 	}
 	_, err = v.Checkpoints(v.ctx, v.owner, base64.RawURLEncoding.EncodeToString([]byte("1:x")), 2)
 	code(t, err, authority.CodeInvalid)
+}
+
+// Every delivery carries the signed head of the log, which holds the decision.
+func testCheckpointInDeliveries(t *testing.T, v *vault) {
+	v.hook()
+	ro := v.create(canary("v36", "v37"))
+	if _, err := v.Abort(v.ctx, v.owner, ro.ID, "enough"); err != nil {
+		t.Fatal(err)
+	}
+	if len(v.out.sent) != 1 {
+		t.Fatalf("%d deliveries were sent", len(v.out.sent))
+	}
+	sent := v.out.sent[0]
+	c, err := receipt.ParseCheckpoint(sent.Checkpoint)
+	if err != nil {
+		t.Fatalf("%q: %v", sent.Checkpoint, err)
+	}
+	kept, err := v.CheckpointAt(v.ctx, v.owner, c.Size)
+	if err != nil || kept.Note != sent.Checkpoint {
+		t.Errorf("the checkpoint %q was sent and %+v kept (%v)", sent.Checkpoint, kept, err)
+	}
+	p := v.includes(authority.InclusionQuery{EventID: v.out.events(t)[0].Data.DecisionEventID, Size: c.Size})
+	if p.RootHash != c.Root.String() {
+		t.Errorf("root %s, the delivery says %s", p.RootHash, c.Root)
+	}
+}
+
+// Many checkpointers at once, on as many servers as the database allows: each
+// size has one note, which is that of the log.
+func testConcurrentCheckpointers(t *testing.T, v *vault) {
+	servers := []*house{v.house, v.server(v.stores[0], v.config())}
+	if !v.sqlite {
+		other := v.config()
+		_, key, err := ed25519.GenerateKey(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		other.CheckpointKey = key
+		servers[1] = v.server(v.open(), other)
+	}
+	var mu sync.Mutex
+	seen := map[int64]api.Checkpoint{}
+	var wg sync.WaitGroup
+	for i := range 8 {
+		h := servers[i%2]
+		wg.Go(func() {
+			for range 12 {
+				h.recordRuns(1)
+				c, err := h.Checkpoint(h.ctx, h.owner)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				if first, ok := seen[c.Size]; ok && first != c {
+					t.Errorf("size %d was shown as %+v and as %+v", c.Size, first, c)
+				}
+				seen[c.Size] = c
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	for size, c := range seen {
+		p, err := v.ProveConsistency(v.ctx, v.owner, size, 0)
+		if err != nil || p.FromRootHash != c.RootHash {
+			t.Errorf("size %d: %+v is not in the log: %v", size, c, err)
+		}
+	}
 }

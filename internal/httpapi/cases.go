@@ -68,6 +68,8 @@ type Log interface {
 	// Checkpoints lists largest first.
 	Checkpoints(ctx context.Context, p authority.Principal, cursor string, limit int) (api.List[api.Checkpoint], error)
 	ProveInclusion(ctx context.Context, p authority.Principal, q authority.InclusionQuery) (api.InclusionProof, error)
+	// Scrub verifies what is stored and calls damage for what is not as it was logged.
+	Scrub(ctx context.Context, p authority.Principal, damage func(api.Damage) error, progress func(done, size int64) error) (api.ScrubResult, error)
 	// ProveConsistency of the present size if to is 0.
 	ProveConsistency(ctx context.Context, p authority.Principal, from, to int64) (api.ConsistencyProof, error)
 }

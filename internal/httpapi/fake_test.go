@@ -174,6 +174,14 @@ func (f *fake) ProveInclusion(_ context.Context, _ authority.Principal, q author
 	return api.InclusionProof{EventID: "evt", LogIndex: 1, Size: 2, RootHash: "AA==", LeafHash: "AA==", Hashes: []string{"AA=="}, Proof: "text"}, f.err
 }
 
+func (f *fake) Scrub(_ context.Context, _ authority.Principal, damage func(api.Damage) error, progress func(done, size int64) error) (api.ScrubResult, error) {
+	if f.err != nil {
+		return api.ScrubResult{}, f.err
+	}
+	err := errors.Join(progress(1, 2), damage(api.Damage{LogIndex: 1, EventID: "evt", Check: "signature", Detail: "d"}))
+	return api.ScrubResult{Size: 2, Receipts: 2, Damages: 1}, err
+}
+
 func (f *fake) ProveConsistency(_ context.Context, _ authority.Principal, from, to int64) (api.ConsistencyProof, error) {
 	f.argument = [2]int64{from, to}
 	return api.ConsistencyProof{From: 1, To: 2, FromRootHash: "AA==", ToRootHash: "AA==", Hashes: []string{}}, f.err

@@ -2,7 +2,9 @@ package httpapi
 
 import (
 	"context"
+	"io"
 
+	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/authority"
 )
 
@@ -47,4 +49,30 @@ func readConsistency(r *request) span {
 
 func (s *service) consistency(ctx context.Context, who authority.Principal, in span) (reply, error) {
 	return ok(s.cases.ProveConsistency(ctx, who, in.from, in.to))
+}
+
+func readScrub(r *request) struct{} {
+	r.noBody()
+	return struct{}{}
+}
+
+// scrub answers with lines as they come: a large log takes minutes.
+func (s *service) scrub(ctx context.Context, who authority.Principal, _ struct{}) (reply, error) {
+	return reply{contentType: typeNDJSON, stream: func(w io.Writer) error {
+		line := func(l api.ScrubLine) error {
+			b, err := encode(l)
+			if err == nil {
+				_, err = w.Write(b)
+			}
+			return err
+		}
+		result, err := s.cases.Scrub(ctx, who, func(d api.Damage) error { return line(api.ScrubLine{Damage: &d}) },
+			func(done, size int64) error {
+				return line(api.ScrubLine{Progress: &api.ScrubProgress{Done: done, Size: size}})
+			})
+		if err != nil {
+			return err
+		}
+		return line(api.ScrubLine{Result: &result})
+	}}, nil
 }

@@ -27,6 +27,7 @@ var good = map[string]exchange{
 	"GET /api/v1/log/checkpoints":                            {"?limit=3&cursor=c", "", 200},
 	"GET /api/v1/log/proof/inclusion":                        {"?event_id=evt_1&size=7", "", 200},
 	"GET /api/v1/log/proof/consistency":                      {"?from=3&to=7", "", 200},
+	"POST /api/v1/log/scrub":                                 {"", "", 200},
 	"GET /api/v1/keys":                                       {"", "", 200},
 	"GET /api/v1/keys/{id}":                                  {"", "", 200},
 	"GET /api/v1/compare":                                    {"?app_id=a&environment=e&baseline=v1&candidate=v2&gate=success&gate=latency_ms:p95:margin=5%25&confidence=0.9&min_runs=5&pair=auto", "", 200},

@@ -49,6 +49,12 @@ func (s *snapshot) Hashes(level int, index int64, n int) ([]tlog.Hash, error) {
 	return hashes, nil
 }
 
+// RenameLog gives the org's log another id.
+func (t *tx) RenameLog(logID string) error {
+	_, err := t.exec("rename the log", "UPDATE orgs SET log_id = ? WHERE name = ?", logID, t.org)
+	return err
+}
+
 // SaveNodes adds nodes. One that is there already stays: only its proofs can tell which is right.
 func (t *tx) SaveNodes(nodes []receipt.Node) error {
 	rows := make([][]any, len(nodes))

@@ -3,6 +3,7 @@ package webhook
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -137,6 +138,9 @@ func (s *Sender) request(ctx context.Context, sh authority.Shipment) (*http.Requ
 	req.Header.Set(api.WebhookIDHeader, sh.ID)
 	req.Header.Set(api.WebhookTimestampHeader, strconv.FormatInt(sh.At.Unix(), 10))
 	req.Header.Set(api.WebhookSignatureHeader, standard)
+	if sh.Checkpoint != "" {
+		req.Header.Set(api.CheckpointHeader, base64.StdEncoding.EncodeToString([]byte(sh.Checkpoint)))
+	}
 	return req, nil
 }
 

@@ -55,6 +55,7 @@ func TestDeliverSigns(t *testing.T) {
 	server, requests := record(t)
 	sh := shipment(server.URL + "/hook?x=1")
 	sh.Secrets = []string{secretA, secretB} // a rotation
+	sh.Checkpoint = "log\n1\nroot\n\n— log sig\n"
 	sent := New(Options{AllowLoopback: true}).Deliver(t.Context(), sh)
 	if !sent.OK() || sent.StatusCode != 200 || sent.Duration <= 0 {
 		t.Fatalf("got %+v", sent)
@@ -65,6 +66,7 @@ func TestDeliverSigns(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"Content-Type": "application/json", "User-Agent": "prova-webhook", api.WebhookIDHeader: "msg_1", "Accept-Encoding": "",
+		api.CheckpointHeader: "bG9nCjEKcm9vdAoK4oCUIGxvZyBzaWcK",
 	} {
 		if r.header.Get(name) != want {
 			t.Errorf("%s is %q, want %q", name, r.header.Get(name), want)
