@@ -320,7 +320,6 @@ func oddBodies() []string {
 
 // bodyWith puts other members in the place of "org" and keeps the order where names ascend.
 func bodyWith(body, members string) []byte {
-	first := strings.Index(body, `"org":"default"`)
-	out := body[:first] + members + body[first+len(`"org":"default"`):]
-	return []byte(out)
+	before, after, _ := strings.Cut(body, `"org":"default"`)
+	return []byte(before + members + after)
 }

@@ -47,8 +47,11 @@ func (a *Authority) ProveInclusion(ctx context.Context, p Principal, q Inclusion
 			return err
 		}
 		r, err := receipt.Parse(e.Raw)
-		if err != nil || r.EventID != e.EventID || r.LeafHash != e.Leaf {
-			return damaged(fmt.Errorf("receipt %s at index %d is not the one that was logged (%v)", e.EventID, e.Index, err))
+		if err == nil && (r.EventID != e.EventID || r.LeafHash != e.Leaf) {
+			err = errors.New("its id or its leaf hash is another")
+		}
+		if err != nil {
+			return damaged(fmt.Errorf("receipt %s at index %d is not the one that was logged: %w", e.EventID, e.Index, err))
 		}
 		root, hashes, err := inclusion(head.Tree, e.Index, q.Size, r.LeafHash, source)
 		if err != nil {

@@ -83,8 +83,14 @@ func testProofs(t *testing.T, v *vault) {
 		t.Errorf("the text of the proof: %+v, %v", c, err)
 	}
 	for _, q := range []authority.InclusionQuery{
-		{Index: 0}, {Index: 255}, {Index: 256}, {Index: 301, Size: 500}, {EventID: ids[7], Size: early.Size},
-		{Index: 0, Size: 1}, {EventID: last}, {Index: early.Size - 1, Size: early.Size},
+		{Index: 0},
+		{Index: 255},
+		{Index: 256},
+		{Index: 301, Size: 500},
+		{EventID: ids[7], Size: early.Size},
+		{Index: 0, Size: 1},
+		{EventID: last},
+		{Index: early.Size - 1, Size: early.Size},
 	} {
 		p := v.includes(q)
 		if signed := p.Size == early.Size || p.Size == now.Size; signed != (p.Proof != "") {

@@ -3,6 +3,7 @@ package authority
 import (
 	"context"
 	"errors"
+	"maps"
 	"strconv"
 )
 
@@ -92,9 +93,7 @@ func (s *anchors) drop(all []AnchorReset) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	next := map[string]LogHead{}
-	for id, head := range s.saved {
-		next[id] = head
-	}
+	maps.Copy(next, s.saved)
 	for _, r := range all {
 		delete(next, r.Log)
 	}

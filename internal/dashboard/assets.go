@@ -49,7 +49,7 @@ func loadAssets() (assets, error) {
 	// One hash over all, since modules load one another by relative names.
 	all := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(a.contents)) {
-		fmt.Fprintf(all, "%s %d\n%s", name, len(a.contents[name]), a.contents[name])
+		_, _ = fmt.Fprintf(all, "%s %d\n%s", name, len(a.contents[name]), a.contents[name])
 	}
 	a.hash = hex.EncodeToString(all.Sum(nil))[:16]
 	return a, nil

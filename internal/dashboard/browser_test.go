@@ -133,7 +133,7 @@ type tab struct {
 }
 
 // open opens the page in a tab of its own. before runs in the page before its scripts.
-func open(t *testing.T, browser context.Context, url, before string) *tab {
+func open(browser context.Context, t *testing.T, url, before string) *tab {
 	t.Helper()
 	ctx, end := chromedp.NewContext(browser)
 	t.Cleanup(end)

@@ -28,7 +28,7 @@ func TestChangeAByte(t *testing.T) {
 	f, index := sample()
 	raw := string(f.sealed[index].Raw)
 	s := newSite(t, f.keysJSON)
-	b := open(t, browser, s.URL+"/verify", "")
+	b := open(browser, t, s.URL+"/verify", "")
 	b.paste(map[string]string{"receipt": raw, "proof": f.proof(index), "keys": f.keysJSON})
 
 	for _, c := range []struct {
@@ -109,18 +109,24 @@ func TestTextStaysText(t *testing.T) {
 	browser := chromium(t)
 	f := newFixture()
 	const evil = `"><img src=x onerror="window.owned=1"><script>window.owned=1</script><svg onload=window.owned=1>{{7*7}}` + "\u202eevil\u2028"
-	changes := fields{evil: fields{evil: []string{evil}}, "run_id": evil, "probe_id": evil, "idempotency_key": evil, "org": `<img src=x onerror=owned=1>`, "actor": `<img src=x onerror=owned=1>`,
-		"source": fields{"app_id": evil, "environment": evil, "release": evil, "framework": evil}}
+	changes := fields{
+		evil: fields{evil: []string{evil}}, "run_id": evil, "probe_id": evil, "idempotency_key": evil, "org": `<img src=x onerror=owned=1>`, "actor": `<img src=x onerror=owned=1>`,
+		"source": fields{"app_id": evil, "environment": evil, "release": evil, "framework": evil},
+	}
 	raw := f.seal(changes).Raw
 	s := newSite(t, f.keysJSON)
-	b := open(t, browser, s.URL+"/verify", "")
+	b := open(browser, t, s.URL+"/verify", "")
 	b.paste(map[string]string{"receipt": string(raw), "proof": f.proof(0), "keys": f.keysJSON})
 	if r := b.result(); r.Status != "verified" || strings.Count(r.Signed, "<script>window.owned=1</script>") < 8 || !strings.Contains(r.Signed, `\u202eevil\u2028`) {
 		t.Errorf("%+v", r)
 	}
 	for _, values := range []map[string]string{
-		{"keys": evil}, {"keys": `{"keys":[{"purpose":` + quoted(evil) + `,"public_key":` + quoted(f.keys[0].PublicKey) + `}]}`}, {"keys": f.keysJSON, "proof": evil},
-		{"proof": strings.Replace(f.proof(0), origin, "<img/src=x/onerror=owned=1>", -1)}, {"receipt": evil}, {"receipt": `{"` + evil[1:] + `":1}`},
+		{"keys": evil},
+		{"keys": `{"keys":[{"purpose":` + quoted(evil) + `,"public_key":` + quoted(f.keys[0].PublicKey) + `}]}`},
+		{"keys": f.keysJSON, "proof": evil},
+		{"proof": strings.Replace(f.proof(0), origin, "<img/src=x/onerror=owned=1>", -1)},
+		{"receipt": evil},
+		{"receipt": `{"` + evil[1:] + `":1}`},
 		{"receipt": string(envelope(must(receiptBody(raw)), `<img src=x onerror=owned=1>`, "<script>"))},
 	} {
 		b.paste(values)
@@ -151,7 +157,7 @@ func TestNothingIsClaimed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, f.keysJSON)
-			b := open(t, browser, s.URL+"/verify", c.before)
+			b := open(browser, t, s.URL+"/verify", c.before)
 			b.paste(map[string]string{"receipt": raw, "keys": f.keysJSON})
 			r := b.result()
 			if r.Status != "open" || !strings.Contains(r.Said, c.want) || !strings.Contains(r.Said, "Nothing is claimed") {
@@ -168,7 +174,7 @@ func TestNothingIsClaimed(t *testing.T) {
 	t.Run("no keys", func(t *testing.T) {
 		s := newSite(t, f.keysJSON)
 		s.status = 503
-		b := open(t, browser, s.URL+"/verify", "")
+		b := open(browser, t, s.URL+"/verify", "")
 		b.paste(map[string]string{"receipt": raw})
 		if r := b.result(); r.Status != "open" || !strings.Contains(r.Said, "503") || !slices.Contains(r.Checks, "signature not checked") || !slices.Contains(r.Checks, "canonical_form holds") {
 			t.Errorf("%+v", r)
@@ -180,7 +186,7 @@ func TestNothingIsClaimed(t *testing.T) {
 func TestComplaintsAreHeard(t *testing.T) {
 	browser := chromium(t)
 	s := newSite(t, "")
-	b := open(t, browser, s.URL+"/verify", "")
+	b := open(browser, t, s.URL+"/verify", "")
 	b.clean()
 	eval[bool](b, `new Promise((done) => {
 		const script = document.createElement("script");

@@ -125,8 +125,16 @@ func (f *fixture) questions(n int, every bool) (list []question) {
 		add(name, c.raw, "")
 	}
 	for _, m := range []struct{ old, new string }{
-		{"index 4\n", "index 5\n"}, {"index 4\n", "index 9\n"}, {"index 4\n", "extra AAAA\nindex 4\n"}, {"index 4\n", "index 04\n"},
-		{"\n9\n", "\n8\n"}, {"\n9\n", "\n0\n"}, {"\n\n— ", "\nmore\n\n— "}, {"\n\n— ", "\n\n— other AAAAAAAA\n— "}, {"\n\n— ", "\n\n— "}, {"@v1", "@v2"},
+		{"index 4\n", "index 5\n"},
+		{"index 4\n", "index 9\n"},
+		{"index 4\n", "extra AAAA\nindex 4\n"},
+		{"index 4\n", "index 04\n"},
+		{"\n9\n", "\n8\n"},
+		{"\n9\n", "\n0\n"},
+		{"\n\n— ", "\nmore\n\n— "},
+		{"\n\n— ", "\n\n— other AAAAAAAA\n— "},
+		{"\n\n— ", "\n\n— "},
+		{"@v1", "@v2"},
 		{"\n\n— ", "\n\n" + proof[strings.Index(proof, "— "):] + "— "},
 	} {
 		add("proof "+m.new, f.sealed[4].Raw, strings.Replace(proof, m.old, m.new, 1))
@@ -225,7 +233,7 @@ func TestAgreesInBrowser(t *testing.T) {
 	browser := chromium(t)
 	f, _ := sample()
 	s := newSite(t, f.keysJSON)
-	b := open(t, browser, s.URL+"/verify", "")
+	b := open(browser, t, s.URL+"/verify", "")
 	questions := f.questions(600, false)
 	base := must(loadAssets()).Asset("")
 	b.sent()

@@ -41,7 +41,7 @@ func TestScreens(t *testing.T) {
 		{"", 320, 900, "dark", "screen", "h1"},
 		{"", 800, 900, "light", "print", "h1"},
 	} {
-		b := open(t, browser, s.URL+"/verify", "")
+		b := open(browser, t, s.URL+"/verify", "")
 		b.run(chromedp.EmulateViewport(c.width, c.height), chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 			_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 				Media: c.media, Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: c.scheme}},

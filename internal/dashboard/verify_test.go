@@ -19,7 +19,7 @@ func TestVerifyPage(t *testing.T) {
 	s := newSite(t, f.keysJSON)
 
 	t.Run("pinned keys", func(t *testing.T) {
-		b := open(t, browser, s.URL+"/verify", "")
+		b := open(browser, t, s.URL+"/verify", "")
 		if r := b.result(); r.Title != "Nothing to verify yet" || !strings.Contains(r.Signed, "prova receipts get") || len(failing(r.Checks)) != 0 {
 			t.Errorf("empty: %+v", r)
 		}
@@ -45,7 +45,7 @@ func TestVerifyPage(t *testing.T) {
 		b.clean()
 	})
 	t.Run("the server's keys", func(t *testing.T) {
-		b := open(t, browser, s.URL+"/verify", "")
+		b := open(browser, t, s.URL+"/verify", "")
 		b.sent()
 		s.seen()
 		b.paste(map[string]string{"receipt": string(raw)})
@@ -62,7 +62,7 @@ func TestVerifyPage(t *testing.T) {
 		b.clean()
 	})
 	t.Run("ways in", func(t *testing.T) {
-		b := open(t, browser, s.URL+"/verify", "")
+		b := open(browser, t, s.URL+"/verify", "")
 		for name, text := range map[string]string{
 			"with space":      "\n  " + string(raw) + " \r\n",
 			"with its proof":  string(raw) + "\n" + proof,
@@ -90,7 +90,7 @@ func TestVerifyPage(t *testing.T) {
 		b.clean()
 	})
 	t.Run("bad keys", func(t *testing.T) {
-		b := open(t, browser, s.URL+"/verify", "")
+		b := open(browser, t, s.URL+"/verify", "")
 		for keys, want := range map[string]string{
 			"0100000000000000000000000000000000000000000000000000000000000000": "small order",
 			"nonsense": "line 1",
@@ -171,7 +171,7 @@ func TestTamperedReceipts(t *testing.T) {
 	f, index := sample()
 	raw := f.sealed[index].Raw
 	s := newSite(t, f.keysJSON)
-	b := open(t, browser, s.URL+"/verify", "")
+	b := open(browser, t, s.URL+"/verify", "")
 	b.paste(map[string]string{"keys": f.keysJSON})
 	for name, c := range tampered(f, raw) {
 		_, err := receipt.Open(c.raw, f.signer)

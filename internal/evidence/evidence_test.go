@@ -168,7 +168,7 @@ func TestHistory(t *testing.T) {
 		c := evidence.Cohort{Span: span, Runs: runs, FirstIndex: span * 10_000, LastIndex: span*10_000 + runs, Metrics: map[string]stats.Summary{}}
 		var s stats.Summary
 		for i := range runs {
-			if err := s.Add(float64(i%2), uint64(rand.NewPCG(uint64(span), uint64(i)).Uint64())); err != nil {
+			if err := s.Add(float64(i%2), rand.NewPCG(uint64(span), uint64(i)).Uint64()); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -71,8 +71,7 @@ func membersOf(kind reflect.Type) (names []string) {
 	if kind.Kind() == reflect.Pointer {
 		kind = kind.Elem()
 	}
-	for i := range kind.NumField() {
-		f := kind.Field(i)
+	for f := range kind.Fields() {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
 		case name != "":

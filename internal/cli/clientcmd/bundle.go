@@ -107,7 +107,7 @@ func unpack(b *receipt.Bundle, dir string) error {
 			return err
 		}
 	}
-	if err := os.Chmod(part, 0o755); err != nil {
+	if err := os.Chmod(part, 0o755); err != nil { //nolint:gosec // evidence to hand on
 		return err
 	}
 	return os.Rename(part, dir)
@@ -119,10 +119,10 @@ func unpackFile(b *receipt.Bundle, name, to string) error {
 		return err
 	}
 	defer func() { _ = from.Close() }()
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil { //nolint:gosec // evidence to hand on
 		return err
 	}
-	file, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	file, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // evidence to hand on
 	if err != nil {
 		return err
 	}
