@@ -48,9 +48,26 @@ func TestMembersAreTheDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, value := range []any{
-		api.Verdict{}, api.GateResult{}, api.Gate{}, api.Pairs{}, api.CohortFigure{}, api.Difference{}, api.GateLedger{}, api.Check{}, api.Reason{},
-		api.Rollout{}, api.Policy{}, api.CreateRollout{}, api.RolloutLedger{}, api.LedgerGate{}, api.Plan{}, api.History{}, api.Decision{}, api.Tick{},
-		api.CompareRequest{}, api.Comparison{},
+		api.Verdict{},
+		api.GateResult{},
+		api.Gate{},
+		api.Pairs{},
+		api.CohortFigure{},
+		api.Difference{},
+		api.GateLedger{},
+		api.Check{},
+		api.Reason{},
+		api.Rollout{},
+		api.Policy{},
+		api.CreateRollout{},
+		api.RolloutLedger{},
+		api.LedgerGate{},
+		api.Plan{},
+		api.History{},
+		api.Decision{},
+		api.Tick{},
+		api.CompareRequest{},
+		api.Comparison{},
 	} {
 		kind := reflect.TypeOf(value)
 		schema := doc.Components.Schemas[kind.Name()]
