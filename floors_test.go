@@ -79,7 +79,6 @@ func floors() map[string]floor {
 		"internal/store/pgtest":       {height: 4.5},
 		"internal/httpapi/contract":   {height: 4.5},
 		"internal/cli/clitest":        {height: 5.1},
-		"verifiers/python":            {height: 9},
 		"verifiers/python/pythontest": {height: 4.5},
 	}
 }
