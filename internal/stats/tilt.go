@@ -44,7 +44,7 @@ func (t SequentialTest) Interval(upper float64) (Difference, error) {
 	// What is shown must not contradict the decision, which is made on
 	// integers: rounding and the turn into rates may move the limit across.
 	if t.regressed && d.Lo < t.threshold {
-		d.Lo = t.threshold
+		d.Lo, d.Hi = t.threshold, max(d.Hi, t.threshold) // the upper limit may be below it too, of a look at a margin that others did not have
 	}
 	if !t.regressed && d.Lo >= t.threshold {
 		d.Lo = math.Nextafter(t.threshold, -1)
