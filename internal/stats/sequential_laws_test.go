@@ -81,6 +81,33 @@ func TestSequentialLaws(t *testing.T) {
 	})
 }
 
+// A test that had regressed before the margin grew shows limits in order.
+func TestIntervalAfterTheMarginGrew(t *testing.T) {
+	test, err := stats.NewSequentialTest(finishedPlan(3, 1000, 66))
+	if err != nil {
+		t.Fatal(err)
+	}
+	history := func(stratum, x, n int64) stats.Block {
+		b := block(stratum, n, x, 0, 0)
+		b.Design = stats.Historical
+		return b
+	}
+	for _, step := range []struct {
+		block  stats.Block
+		margin float64
+	}{
+		{history(1, 0, 37), 0.02}, {block(0, 17, 0, 28, 1), 0}, {history(1, 1, 55), 0}, {history(2, 19, 35), 0}, {history(2, 1, 4), 0}, {block(0, 11, 0, 15, 2), 0.1},
+	} {
+		if test, _, err = test.Look(step.block, stats.Margin{Absolute: step.margin}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := test.Interval(0.025)
+	if err != nil || d.Lo < 0.1 || d.Lo > d.Hi {
+		t.Errorf("interval %v, %v", d, err)
+	}
+}
+
 // One more failure of the candidate, with the total unchanged, never helps it.
 func TestMoreFailuresNeverHelp(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
