@@ -35,7 +35,7 @@ func TestScreens(t *testing.T) {
 		scheme, media string
 		top           string // what is scrolled to
 	}{
-		{"verify-light", 1080, 1040, "light", "screen", "h1"},
+		{"verify-light", 1080, 1085, "light", "screen", "h1"},
 		{"verify-dark", 1080, 820, "dark", "screen", "#change-title"},
 		{"verify-narrow", 400, 1000, "light", "screen", "#result-title"},
 		{"", 320, 900, "dark", "screen", "h1"},
@@ -83,7 +83,7 @@ func small(picture []byte) []byte {
 	}
 	colours := slices.SortedFunc(maps.Keys(count), func(a, b color.RGBA) int { return count[b] - count[a] })
 	var palette color.Palette
-	for _, c := range colours[:min(len(colours), 64)] {
+	for _, c := range colours[:min(len(colours), 256)] {
 		palette = append(palette, c)
 	}
 	nearest := map[color.RGBA]uint8{}
