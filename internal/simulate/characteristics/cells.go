@@ -186,7 +186,7 @@ func noChange() []Cell {
 func long() []Cell {
 	return []Cell{
 		harmless(perStep(300), blocks(1)).long(5),
-		harmless(perStep(300), blocks(30)).long(5),
+		harmless(perStep(300), blocks(30)),
 		harmless(perStep(300), gates(3)).long(5),
 		harmless(perStep(300), gates(10)).long(10),
 		harmless(history(1000), blocks(1), latency(api.StatisticMean, api.BetterLower, 0.6, 1)).long(5),
