@@ -20,6 +20,7 @@ need python3 python3 # the code in docs/receipts.md
 need ip iproute2
 need unshare util-linux
 need chromium chromium # the pages, in a browser
+need node nodejs # and their modules outside of one
 need qemu-s390x-static qemu-user-static # the golden tests on other CPUs
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 [ -e /usr/include/stdlib.h ] || missing+=(libc6-dev)

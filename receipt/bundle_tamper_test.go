@@ -83,6 +83,19 @@ func TestTamperBundleByStranger(t *testing.T) {
 	})
 }
 
+// Nothing of a key list that does not end is used, though a whole key stands in it.
+func TestBundleKeysBroken(t *testing.T) {
+	b := bundleOf(t, storyLog(t), rolloutScope)
+	whole := b.both(t, Trust{})
+	if whole.Result == Malformed {
+		t.Fatalf("the bundle was broken before: %+v", whole)
+	}
+	keys := b.files[FileKeys]
+	b.files[FileKeys] = append(clone(keys[:bytes.LastIndexByte(keys, ']')]), `,{"key_id":`...)
+	b.again(t)
+	wantReport(t, b.both(t, Trust{}), Malformed, CheckHead, CheckKnownKey)
+}
+
 // The operator can sign what it likes. What it cannot do is make it fit.
 func TestTamperBundleByOperator(t *testing.T) {
 	// drop leaves out the receipt of a log index.

@@ -166,6 +166,7 @@ func (v *bundleVerifier) readKeys(data []byte) Trust {
 	}
 	if err := json.Unmarshal(data, &list, json.RejectUnknownMembers(true)); err != nil {
 		v.broken(CheckHead, nil, "%s: %v", FileKeys, err)
+		return inFile // what was read before the fault is not a list that anyone wrote
 	}
 	for i, k := range list.Keys {
 		if err := inFile.add(k); err != nil {
