@@ -52,7 +52,7 @@ func (a *Authority) begin(tx Tx, p Principal, r api.CreateRollout, seen []string
 		err := b.continues(tx, id, *before)
 		return b, err
 	}
-	if b.history, err = a.history(tx, r, policy); err != nil {
+	if b.history, err = a.history(tx, r, policy, now); err != nil {
 		return b, err
 	}
 	if b.historyDoc, _, err = b.history.Kept(); err != nil {
@@ -149,7 +149,7 @@ func (b *beginning) firstBlock(tx Tx, epoch, index int64) (rollout.Block, error)
 
 // history freezes what the baseline reported before the rollout; nothing under a
 // policy that wants baseline runs beside the candidate's, or pairs alone.
-func (a *Authority) history(tx Tx, r api.CreateRollout, p api.Policy) (rollout.History, error) {
+func (a *Authority) history(tx Tx, r api.CreateRollout, p api.Policy, now time.Time) (rollout.History, error) {
 	if p.Baseline != api.BaselineAuto || rollout.OnlyPairs(p) {
 		return rollout.History{}, nil
 	}
@@ -157,7 +157,7 @@ func (a *Authority) history(tx Tx, r api.CreateRollout, p api.Policy) (rollout.H
 	if err != nil {
 		return rollout.History{}, err
 	}
-	return evidence.History(cohorts, gated(p.Gates), a.now(), func(index int64) (time.Time, error) {
+	return evidence.History(cohorts, gated(p.Gates), now, func(index int64) (time.Time, error) {
 		entries, err := tx.Entries(EntryFilter{From: index}, 1)
 		if err != nil || len(entries) == 0 {
 			return time.Time{}, err

@@ -2,6 +2,7 @@ package authority_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"iter"
 	"math/rand/v2"
@@ -13,6 +14,7 @@ import (
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/authority"
 	"github.com/cobound/prova/internal/replay"
+	"github.com/cobound/prova/internal/rollout"
 	"github.com/cobound/prova/receipt"
 )
 
@@ -227,6 +229,90 @@ func TestReplayNamesWhatDiffers(t *testing.T) {
 		if f := report.Findings[0]; f.What != c.what || !strings.Contains(f.Detail, c.says) {
 			t.Errorf("%s: %+v", name, f)
 		}
+	}
+}
+
+// TestReplayOfBeginnings: what a rollout's beginning says of earlier attempts
+// and of its history is recomputed too, though nothing later depends on it.
+func TestReplayOfBeginnings(t *testing.T) {
+	h := newHouse(t)
+	w := &world{house: h, rng: rand.New(rand.NewPCG(7, 8))}
+	w.events(500, 0, 1)
+	h.clock.pass(31 * 24 * time.Hour)
+	w.events(700, 0, 1)
+	request := canary("v36", "v37")
+	begin := func(ends func(id string)) {
+		t.Helper()
+		r := h.create(request)
+		w.events(100, 0.3, 1)
+		h.tick(r.ID)
+		ends(r.ID)
+	}
+	abort := func(id string) {
+		if _, err := h.Abort(h.ctx, h.owner, id, "wrong day"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	begin(abort)
+	begin(abort) // continues
+	minRuns := int64(40)
+	request.MinRuns, request.AttemptReason = &minRuns, "a longer look"
+	begin(abort) // a second attempt
+	begin(func(string) {})
+	items := h.replays(4)
+	var begun []int
+	for i, item := range items {
+		if item.Receipt.Kind == api.KindRolloutCreated {
+			begun = append(begun, i)
+		}
+	}
+	edit := func(at int, from, to string) []replay.Item {
+		out := slices.Clone(items)
+		out[at].Receipt.Body = []byte(strings.Replace(string(out[at].Receipt.Body), from, to, 1))
+		if string(out[at].Receipt.Body) == string(items[at].Receipt.Body) {
+			t.Fatalf("%q is not in %s", from, items[at].Receipt.Body)
+		}
+		return out
+	}
+	first, second := begun[0], begun[2]
+	idOf := func(at int) string { return items[at].Receipt.Stream.ID }
+	var body struct {
+		History rollout.HistoryRef `json:"history"`
+	}
+	if err := json.Unmarshal(items[first].Receipt.Body, &body); err != nil {
+		t.Fatal(err)
+	}
+	history := body.History
+	if history.Runs != 700 {
+		t.Fatalf("the history has %d runs, want the 700 of the last 30 days", history.Runs)
+	}
+	for name, c := range map[string]struct {
+		log  []replay.Item
+		what string
+	}{
+		"a first attempt that says it is the second":    {edit(first, `"attempt":1`, `"attempt":2`), "attempt"},
+		"a second that says it is the first":            {edit(second, `"attempt":2`, `"attempt":1`), "attempt"},
+		"a budget spent before that is forgotten":       {edit(second, `"spent_before":0.05`, `"spent_before":0`), "spent_before"},
+		"a continuation that says it is a beginning":    {edit(begun[1], `"continues":"`+idOf(first)+`",`, ""), "continues"},
+		"a second attempt that says it continues":       {edit(second, `"engine":`, `"continues":"`+idOf(begun[1])+`","engine":`), "continues"},
+		"evidence from another epoch":                   {edit(second, `"first_epoch":`, `"first_epoch":1`), "first_epoch"},
+		"no history, though there is one":               {edit(first, fmt.Sprintf(`"runs":%d`, history.Runs), `"runs":0`), "history"},
+		"a continuation from another history":           {edit(begun[1], `"first_index":`, `"first_index":1`), "history"},
+		"another policy than the one that it continues": {edit(begun[1], `"policy_digest":"`, `"policy_digest":"0`), "policy_digest"},
+	} {
+		report, err := replay.Rollouts(logOf(c.log), "claims-agent", api.DefaultEnvironment)
+		if err != nil || len(report.Findings) == 0 {
+			t.Errorf("%s: %d decisions are verified, %v", name, report.Decisions, err)
+			continue
+		}
+		if f := report.Findings[0]; f.What != c.what {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+	// What came before the evidence it cannot know, and takes as signed.
+	later := logOf(items[history.FirstIndex:])
+	if report, err := replay.Rollouts(later, "claims-agent", api.DefaultEnvironment); err != nil || len(report.Findings) > 0 || report.Decisions < 4 {
+		t.Errorf("a log that begins later: %+v, %v", report, err)
 	}
 }
 

@@ -163,13 +163,32 @@ func TestSpanBegins(t *testing.T) {
 			t.Errorf("%+v", tick.Decision)
 		}
 	})
-	for number, full := range map[int64]bool{evidence.SpanEpochs - 1: false, evidence.SpanEpochs: true} {
+	for _, c := range []struct {
+		number int64
+		age    time.Duration // of the span when the next run comes
+		ends   bool
+	}{
+		{2, evidence.EpochTime, false},
+		{evidence.SpanEpochs - 1, evidence.EpochTime, false},
+		{evidence.SpanEpochs, evidence.EpochTime, true},
+		{1, evidence.SpanTime - time.Millisecond, false},
+		{1, evidence.SpanTime, true},
+		{3, evidence.SpanTime - time.Millisecond, false},
+		{3, evidence.SpanTime, true},
+	} {
 		h := newHouse(t)
-		h.setEpoch(authority.Epoch{AppID: "claims-agent", Environment: api.DefaultEnvironment, Number: number, Span: 1, StartedAt: h.clock.now(), Runs: 1})
+		first := authority.Epoch{AppID: "claims-agent", Environment: api.DefaultEnvironment, Number: 1, Span: 1, StartedAt: h.clock.now(), Runs: 1}
+		h.setEpoch(first)
+		h.clock.pass(c.age - evidence.EpochTime)
+		if c.number > 1 {
+			last := first
+			last.Number, last.StartedAt = c.number, h.clock.now()
+			h.setEpoch(last)
+		}
 		h.clock.pass(evidence.EpochTime)
 		h.runs("v36", 1, 0)
-		if got := h.openEpoch(); got.Number != number+1 || (got.Span == got.Number) != full || !full && got.Span != 1 {
-			t.Errorf("after epoch %d of span 1: %+v", number, got)
+		if got := h.openEpoch(); got.Number != c.number+1 || (got.Span == got.Number) != c.ends || !c.ends && got.Span != 1 {
+			t.Errorf("after epoch %d of a span of %s: %+v", c.number, c.age, got)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cobound/prova/api"
@@ -25,19 +26,38 @@ func (f *Fold) span(t *Target, epoch int64) (int64, error) {
 }
 
 // cutLong cuts the open epoch if it is long enough. Nothing else began, so the
-// next one stays in its span unless that is full.
+// next one stays in its span unless that is full, or old.
 func (f *Fold) cutLong(t *Target, index int64, now time.Time) error {
 	if t.Epoch.Runs < EpochRuns && now.Sub(t.Epoch.StartedAt) < EpochTime {
 		return nil
 	}
 	span := t.Epoch.Span
+	began, err := f.spanBegan(t)
+	if err != nil {
+		return err
+	}
 	if err := f.Cut(t, index, now); err != nil {
 		return err
 	}
-	if t.Epoch.Number-span < SpanEpochs {
+	if t.Epoch.Number-span < SpanEpochs && now.Sub(began) < SpanTime {
 		t.Epoch.Span = span
 	}
 	return nil
+}
+
+// spanBegan is when the first epoch of the open span began.
+func (f *Fold) spanBegan(t *Target) (time.Time, error) {
+	first := t.Epoch
+	if first.Number != first.Span {
+		if i := slices.IndexFunc(t.ended, func(e Epoch) bool { return e.Number == first.Span }); i >= 0 {
+			return t.ended[i].StartedAt, nil
+		}
+		var err error
+		if first, err = f.past.Epoch(first.AppID, first.Environment, first.Span); err != nil {
+			return time.Time{}, fmt.Errorf("epoch %d of %s in %s: %w", t.Epoch.Span, t.Epoch.AppID, t.Epoch.Environment, err)
+		}
+	}
+	return first.StartedAt, nil
 }
 
 // Begin ends the open epoch before index and begins a span. Blocks that are

@@ -18,12 +18,14 @@ import (
 )
 
 // An epoch is cut after so many runs or so much time, so that a base rate that
-// drifts does not pool. A span ends after so many epochs, which bounds what is
-// kept of it.
+// drifts does not pool. A span takes no more epochs after so many of them,
+// which bounds what is kept of it, or so much time, which bounds how much of a
+// history can be older than it may be.
 const (
 	EpochRuns  = 100_000
 	EpochTime  = 24 * time.Hour
 	SpanEpochs = 1000
+	SpanTime   = 7 * 24 * time.Hour
 )
 
 // ErrNotFound says that the past holds no such thing.

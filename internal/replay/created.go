@@ -24,6 +24,7 @@ type created struct {
 	Subject      subject            `json:"subject"`
 	Policy       json.RawMessage    `json:"policy"`
 	PolicyDigest string             `json:"policy_digest"`
+	Engine       string             `json:"engine"`
 	Attempt      int                `json:"attempt"`
 	SpentBefore  float64            `json:"spent_before"`
 	Continues    string             `json:"continues"`
@@ -63,10 +64,15 @@ func (p *player) begin(item Item, r *played, policy api.Policy, bad func(what, e
 		bad("continues", r.Continues, "", "the rollout that it continues is not in the log, or does not replay")
 		return nil
 	}
+	p.checkAttempt(r, policy.Mode, bad)
 	if before == nil {
-		if err := p.recall(r, policy, bad); err != nil {
+		if err := p.recall(item, r, policy, bad); err != nil {
 			return err
 		}
+	} else if r.PolicyDigest != before.PolicyDigest {
+		bad("policy_digest", before.PolicyDigest, r.PolicyDigest, "it continues "+r.Continues+", and under another policy")
+	} else if r.History != before.History {
+		bad("history", before.History.Digest, r.History.Digest, "it continues "+r.Continues+", and from another history")
 	}
 	block, closed, err := p.beginEpoch(item, r, policy, before)
 	if err != nil {
@@ -125,10 +131,14 @@ func (p *player) beginEpoch(item Item, r *played, policy api.Policy, before *pla
 }
 
 // recall holds the baseline's history, rebuilt from its runs, against the digest
-// that was signed.
-func (p *player) recall(r *played, policy api.Policy, bad func(what, expected, found, detail string)) error {
+// that was signed, and its choice of runs against the rule.
+func (p *player) recall(item Item, r *played, policy api.Policy, bad func(what, expected, found, detail string)) error {
+	recorded, err := recordedAt(item)
+	if err != nil {
+		return err
+	}
 	if r.History.Runs == 0 {
-		return nil
+		return p.checkHistory(r, policy, recorded, bad)
 	}
 	h := rollout.History{FirstIndex: r.History.FirstIndex, LastIndex: r.History.LastIndex, Metrics: map[string]stats.Summary{}}
 	if kept := p.histories[r.Subject.RolloutID]; kept != nil {
@@ -148,7 +158,7 @@ func (p *player) recall(r *played, policy api.Policy, bad func(what, expected, f
 			fmt.Sprintf("the baseline's history, runs of %s from index %d to %d, is not the one that was signed", r.Subject.Baseline, r.History.FirstIndex, r.History.LastIndex))
 	}
 	r.history = h
-	return nil
+	return p.checkHistory(r, policy, recorded, bad)
 }
 
 // past is the history of a rollout that is about to begin.

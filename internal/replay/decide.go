@@ -93,7 +93,7 @@ func (p *player) happens(item Item, s signed, r *played) error {
 	}
 	index := item.Index + 1
 	weight := 0
-	if r != nil {
+	if r != nil && r.core.ID != "" { // one that continues what is not there has no state
 		r.core.StepFrom = index
 		weight = r.core.Weight()
 		switch {

@@ -62,7 +62,7 @@ const maxFindings = 100
 // Rollouts replays every rollout of an app and environment that begins in the
 // log. The error is one of reading; what does not agree is a finding.
 func Rollouts(log Log, appID, environment string) (Report, error) {
-	p := &player{app: appID, environment: environment, memory: newMemory(), rollouts: map[string]*played{}, seen: map[string][]seen{}, histories: map[string]*past{}}
+	p := &player{app: appID, environment: environment, whole: true, memory: newMemory(), rollouts: map[string]*played{}, seen: map[string][]seen{}, histories: map[string]*past{}}
 	if err := p.prepare(log); err != nil {
 		return p.report, err
 	}
@@ -87,7 +87,10 @@ type player struct {
 	// histories are those of the rollouts that begin in the log.
 	histories map[string]*past
 	// runs are the log indexes of all runs, to name one that is missing.
-	runs   []placed
+	runs []placed
+	// read counts receipts, and whole is whether they are all those of the log so far.
+	read   int64
+	whole  bool
 	report Report
 }
 
@@ -95,6 +98,7 @@ type player struct {
 type placed struct {
 	index, run int64
 	release    string
+	recordedAt time.Time
 }
 
 // seen is what a receipt says that its tick had seen.
@@ -175,6 +179,8 @@ func (p *player) prepare(log Log) error {
 
 // take plays one receipt.
 func (p *player) take(item Item) error {
+	p.whole = p.whole && item.Index == p.read
+	p.read++
 	if !p.mine(item.Receipt) {
 		return nil
 	}
@@ -209,7 +215,7 @@ func (p *player) event(item Item) error {
 	if err := p.keep(e); err != nil {
 		return fmt.Errorf("receipt %s: %w", e.EventID, err)
 	}
-	p.runs = append(p.runs, placed{e.Index, p.runOf(e).Index, e.Release})
+	p.runs = append(p.runs, placed{e.Index, p.runOf(e).Index, e.Release, e.RecordedAt})
 	return nil
 }
 
