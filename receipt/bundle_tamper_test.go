@@ -376,5 +376,8 @@ func TestTamperBundleAgainstSavedHeads(t *testing.T) {
 		wantReport(t, bundleOf(t, older, scope).both(t, trust), Failed, CheckConsistency)
 		wantReport(t, bundleOf(t, rewritten, scope).both(t, trust), Failed, CheckConsistency)
 		wantReport(t, bundleOf(t, l, scope).both(t, trust), Verified)
+		elsewhere := trust
+		elsewhere.Heads = []Checkpoint{{Origin: "elsewhere", Size: 3, Root: head.Root}}
+		wantReport(t, bundleOf(t, l, scope).both(t, elsewhere), Undetermined, CheckConsistency)
 	}
 }

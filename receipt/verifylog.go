@@ -196,7 +196,13 @@ func (v *logVerifier) checkSaved(c Checkpoint) {
 			})
 		}
 	}
-	if n > 0 {
+	switch {
+	case n > 0:
 		v.settle(CheckConsistency, "%d heads saved earlier are found again", n)
+	case len(v.pinned.Heads) > 0:
+		v.add(Check{
+			Check: CheckConsistency, Status: Undetermined, Expected: quote(c.Origin), Found: quote(v.pinned.Heads[0].Origin),
+			Detail: "none of the heads saved earlier is of this log, so nothing shows that it continues one that was seen",
+		})
 	}
 }

@@ -220,3 +220,6 @@ class LogVerifier:
                 self.report.add("consistency", FAILED, detail, hash_text(head.root), hash_text(root))
         if saved:
             self.report.settle("consistency", f"{len(saved)} heads saved earlier are found again")
+        elif self.pinned.heads:
+            detail = "none of the heads saved earlier is of this log, so nothing shows that it continues one that was seen"
+            self.report.add("consistency", UNDETERMINED, detail)

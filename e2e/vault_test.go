@@ -1,0 +1,168 @@
+package e2e
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	_ "modernc.org/sqlite" // damage is done to the database behind the server's back
+
+	"github.com/cobound/prova/api"
+)
+
+// TestDatabaseWentBack: a backup is restored over a log that was shown to
+// others. Nothing is written to it until a person says that what was lost is
+// lost, and then the log itself tells.
+func TestDatabaseWentBack(t *testing.T) {
+	t.Parallel()
+	s := serve(t, sqlite())
+	f := s.agent("claims-agent")
+	f.send(0, 20)
+	old := s.checkpointFile("old")
+	s.stop()
+	database := filepath.Join(s.data, "prova.db")
+	backup, err := os.ReadFile(database)
+	s.ok(err)
+	s.start()
+	f.send(0, 20)
+	lost := s.checkpointFile("lost")
+	s.stop()
+	s.ok(os.WriteFile(database, backup, 0o600))
+	for _, suffix := range []string{"-wal", "-shm"} {
+		if err := os.Remove(database + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	s.start()
+	status, body := s.request("POST", "/api/v1/audit/ingest", `{"kind":"agent_run","source":{"app_id":"claims-agent","release":"v36"},"metrics":{"success":true}}`)
+	if status == http.StatusOK || !strings.Contains(string(body), "read_only") || !strings.Contains(string(body), "reset-anchor") {
+		t.Errorf("a log that went back takes a run: %d %s", status, body)
+	}
+	if status, body := s.request("GET", "/readyz", ""); status == http.StatusOK {
+		t.Errorf("it says that it is ready: %s", body)
+	}
+	s.run("prova-verify", "--key", s.keysFile(), "--head", old, s.exportFile()).exits(0) // what is there can be carried away
+	s.stop()
+
+	reset := []string{"log", "reset-anchor", "--data", s.data}
+	s.run("prova", reset...).exits(64).says("--yes")
+	s.start()
+	if status, _ := s.request("GET", "/readyz", ""); status == http.StatusOK {
+		t.Error("it was only asked, and the anchor is another")
+	}
+	s.stop()
+	s.run("prova", append(reset, "--yes")...).exits(0)
+	s.start()
+	f.send(0, 20)
+	s.run("prova-verify", "--key", s.keysFile(), s.exportFile()).exits(0)
+	export, err := os.ReadFile(s.exportFile())
+	s.ok(err)
+	if !strings.Contains(string(export), "log.reset_anchor") {
+		t.Error("the log does not tell that it was reset")
+	}
+	s.run("prova-verify", "--key", s.keysFile(), "--head", lost, s.exportFile()).exits(3).says("none of the heads saved earlier is of this log") // who saw the lost receipts, notices
+	s.stop()
+	s.run("prova", reset...).exits(0).says("nothing to reset")
+}
+
+// checkpointFile saves the checkpoint as an auditor would.
+func (s *testServer) checkpointFile(name string) string {
+	s.Helper()
+	status, body := s.request("GET", "/api/v1/log/checkpoint", "")
+	if status != http.StatusOK {
+		s.Fatalf("%d %s", status, body)
+	}
+	var c api.Checkpoint
+	s.unmarshal(body, &c)
+	path := filepath.Join(s.TempDir(), name)
+	s.ok(os.WriteFile(path, []byte(c.Note), 0o600))
+	return path
+}
+
+// TestScrubNamesDamage: somebody with the database's password changes a stored receipt.
+func TestScrubNamesDamage(t *testing.T) {
+	t.Parallel()
+	s := serve(t, sqlite())
+	s.agent("claims-agent").send(0, 50)
+	s.run("prova", "log", "scrub").exits(0).says(" 0 damages")
+	s.stop()
+	db, err := sql.Open("sqlite", filepath.Join(s.data, "prova.db"))
+	s.ok(err)
+	_, err = db.Exec("DROP TRIGGER receipts_no_update")
+	s.ok(err)
+	result, err := db.Exec(`UPDATE receipts SET raw = CAST(REPLACE(CAST(raw AS TEXT), '"success":true', '"success":null') AS BLOB) WHERE idx = 20`)
+	s.ok(err)
+	if n, err := result.RowsAffected(); n != 1 || err != nil {
+		t.Fatalf("%d receipts were changed: %v", n, err)
+	}
+	s.ok(db.Close())
+	s.start()
+	s.run("prova", "log", "scrub").exits(1).says("damaged: index 20 ").says("signature").says(" 1 damages")
+}
+
+// TestDiskFull: what was acknowledged stays, what was not is refused with a
+// reason, and when there is room again the server goes on by itself.
+func TestDiskFull(t *testing.T) {
+	t.Parallel()
+	needPrograms(t, "unshare", "mount")
+	s := newServer(t, sqlite())
+	s.ok(os.MkdirAll(s.data, 0o700))
+	small := filepath.Join(t.TempDir(), "small-disk")
+	s.ok(os.WriteFile(small, fmt.Appendf(nil, "#!/bin/sh\nexec unshare -m sh -c 'mount -t tmpfs -o size=4m,mode=700 none %s && exec %s \"$@\"' sh \"$@\"\n", s.data, s.program), 0o700)) //nolint:gosec // a program
+	s.program = small
+	s.start()
+	inside := filepath.Join("/proc", fmt.Sprint(s.process.Process.Pid), "root", s.data)
+	key, err := os.ReadFile(filepath.Join(inside, "owner-key"))
+	s.ok(err)
+	s.owner = strings.TrimSpace(string(key))
+	f := s.agent("claims-agent")
+	f.send(0, 100)
+	filler := filepath.Join(inside, "filler")
+	if err := os.WriteFile(filler, make([]byte, 16<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("the disk is not full: %v", err)
+	}
+	told := int64(100)
+	var refused []api.Event
+	for range 200 {
+		batch := f.batch(0, 100)
+		answer, err := s.api().Ingest(s.Context(), batch)
+		if err != nil {
+			if p, ok := errors.AsType[*api.Problem](err); !ok || p.Code() != "unavailable" {
+				t.Errorf("a full disk reads: %v", err)
+			}
+			refused = batch
+			break
+		}
+		for _, r := range answer.Results {
+			if r.Status == api.IngestCreated {
+				told++
+			}
+		}
+	}
+	if refused == nil {
+		t.Fatal("a full disk refuses nothing")
+	}
+	if status, body := s.request("GET", "/healthz", ""); status != http.StatusOK {
+		t.Errorf("it is not alive: %d %s", status, body)
+	}
+	s.ok(os.Remove(filler))
+	s.ingest(f.key, refused)
+	s.run("prova-verify", "--key", s.keysFile(), s.exportFile()).exits(0)
+	log := s.export()
+	runs := int64(0)
+	for _, r := range log.receipts {
+		if r.Kind == api.KindAgentRun {
+			runs++
+		}
+	}
+	if want := told + int64(len(refused)); runs != want {
+		t.Errorf("the log has %d runs; %d were acknowledged", runs, want)
+	}
+	s.run("prova", "log", "scrub").exits(0)
+}
