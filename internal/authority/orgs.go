@@ -185,6 +185,11 @@ func (a *Authority) CreateOrg(ctx context.Context, p Principal, r api.CreateOrg)
 	}
 	now := a.now()
 	err := a.Store.CreateOrg(ctx, Org{Name: r.Name, CreatedAt: now, LogID: a.secret(10)})
+	if err == nil { // who made it stands in the operator's own log
+		err = a.Store.Update(ctx, p.Org, func(tx Tx) error {
+			return a.operatorAction(tx, p, now, "org.create", map[string]string{"org": r.Name})
+		})
+	}
 	if err != nil && !errors.Is(err, ErrExists) {
 		return api.Org{}, storeError("org", err)
 	}

@@ -208,7 +208,10 @@ func (a *Authority) Redeliver(ctx context.Context, p Principal, id string) (api.
 		}
 		now := a.now()
 		d.Status, d.NextAt = api.DeliveryPending, &now
-		return tx.SaveDelivery(d)
+		if err := tx.SaveDelivery(d); err != nil {
+			return err
+		}
+		return a.operatorAction(tx, p, now, "webhook.redeliver", map[string]string{"delivery_id": id, "webhook_id": d.WebhookID})
 	})
 	if err != nil {
 		return api.Delivery{}, storeError("delivery", err)
