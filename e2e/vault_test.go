@@ -4,16 +4,24 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
 	_ "modernc.org/sqlite" // damage is done to the database behind the server's back
 
 	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/prova"
+	"github.com/cobound/prova/receipt"
 )
 
 // TestDatabaseWentBack: a backup is restored over a log that was shown to
@@ -74,15 +82,118 @@ func TestDatabaseWentBack(t *testing.T) {
 // checkpointFile saves the checkpoint as an auditor would.
 func (s *testServer) checkpointFile(name string) string {
 	s.Helper()
-	status, body := s.request("GET", "/api/v1/log/checkpoint", "")
-	if status != http.StatusOK {
-		s.Fatalf("%d %s", status, body)
-	}
-	var c api.Checkpoint
-	s.unmarshal(body, &c)
 	path := filepath.Join(s.TempDir(), name)
-	s.ok(os.WriteFile(path, []byte(c.Note), 0o600))
+	s.ok(os.WriteFile(path, []byte(s.run("prova", "log", "checkpoint").exits(0).stdout), 0o600))
 	return path
+}
+
+// TestProofs: what the log's proofs say is verified without the server, and a
+// receiver of deliveries keeps checkpoints that show what the log was.
+func TestProofs(t *testing.T) {
+	t.Parallel()
+	s := serve(t, sqlite())
+	kept := t.TempDir()
+	hook := s.listener("--checkpoints", kept)
+	f := s.agent("claims-agent")
+	early, err := s.api().Checkpoint(s.Context())
+	s.ok(err)
+	f.until(f.rollout().ID, 40)
+	now, err := s.api().Checkpoint(s.Context())
+	s.ok(err)
+	verifier, err := receipt.NewNoteVerifier(now.VKey)
+	s.ok(err)
+	items := all(t, func(p prova.Page) (api.List[api.ReceiptItem], error) {
+		return s.api().Receipts(s.Context(), prova.ReceiptFilter{Page: p})
+	})
+	for _, item := range items[:25] {
+		r, err := receipt.Parse(item.Receipt)
+		s.ok(err)
+		proof, err := s.api().ProveInclusion(s.Context(), r.EventID, now.Size)
+		s.ok(err)
+		p, err := receipt.ParseProof(proof.Proof)
+		s.ok(err)
+		if c, err := p.Verify(r.LeafHash, note.VerifierList(verifier)); err != nil || c.Size != now.Size {
+			t.Errorf("%s: %+v, %v", r.EventID, c, err)
+		}
+	}
+	consistent, err := s.api().ProveConsistency(s.Context(), early.Size, now.Size)
+	s.ok(err)
+	var path []tlog.Hash
+	for _, text := range append(consistent.Hashes, early.RootHash, now.RootHash) {
+		h, err := tlog.ParseHash(text)
+		s.ok(err)
+		path = append(path, h)
+	}
+	n := len(consistent.Hashes)
+	s.ok(receipt.VerifyConsistency(path[:n], early.Size, path[n], now.Size, path[n+1]))
+	past, err := s.api().CheckpointAt(s.Context(), early.Size)
+	s.ok(err)
+	if past.RootHash != early.RootHash {
+		t.Errorf("of size %d the root is %s now, and was %s", early.Size, past.RootHash, early.RootHash)
+	}
+	signed := all(t, func(p prova.Page) (api.List[api.Checkpoint], error) { return s.api().Checkpoints(s.Context(), p) })
+	if !slices.ContainsFunc(signed, func(c api.Checkpoint) bool { return c.Size == early.Size && c.RootHash == early.RootHash }) {
+		t.Errorf("%d checkpoints, and not that of size %d", len(signed), early.Size)
+	}
+
+	hook.ends()
+	heads, err := filepath.Glob(filepath.Join(kept, "*.checkpoint"))
+	s.ok(err)
+	if len(heads) < 2 {
+		t.Fatalf("the receiver kept %v", heads)
+	}
+	args := []string{"--key", s.keysFile()}
+	for _, head := range heads {
+		args = append(args, "--head", head)
+	}
+	s.run("prova-verify", append(args, s.exportFile())...).exits(0).says(fmt.Sprintf("%d heads saved earlier are found again", len(heads)))
+}
+
+// hookListener is a `prova webhooks listen` in a process of its own.
+type hookListener struct {
+	s   *testServer
+	cmd *exec.Cmd
+}
+
+// listener receives the server's deliveries until it ends.
+func (s *testServer) listener(args ...string) hookListener {
+	s.Helper()
+	free, err := net.Listen("tcp", "127.0.0.1:0") // the secret comes with the address, so the address comes first
+	s.ok(err)
+	address := free.Addr().String()
+	s.ok(free.Close())
+	hook, err := s.api().CreateWebhook(s.Context(), api.CreateWebhook{URL: "http://" + address})
+	s.ok(err)
+	said, err := os.Create(filepath.Join(s.TempDir(), "listener"))
+	s.ok(err)
+	cmd := exec.Command(program("prova"), append([]string{"webhooks", "listen", "--addr", address}, args...)...)
+	cmd.Env, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = environment("PROVA_WEBHOOK_SECRET="+hook.Secret), said, said, withParent()
+	s.ok(cmd.Start())
+	for deadline := time.Now().Add(startTime); !strings.Contains(s.contents(said.Name()), "Listening"); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.Fatalf("it does not listen: %s", s.contents(said.Name()))
+		}
+	}
+	return hookListener{s, cmd}
+}
+
+// ends waits until everything is delivered, and ends it.
+func (l hookListener) ends() {
+	l.s.Helper()
+	hooks, err := l.s.api().Webhooks(l.s.Context())
+	l.s.ok(err)
+	for deadline := time.Now().Add(startTime); ; time.Sleep(10 * time.Millisecond) {
+		list, err := l.s.api().Deliveries(l.s.Context(), hooks.Items[0].ID, prova.Page{Limit: 100})
+		l.s.ok(err)
+		if len(list.Items) > 0 && !slices.ContainsFunc(list.Items, func(d api.Delivery) bool { return d.Status == api.DeliveryPending }) {
+			break
+		}
+		if time.Now().After(deadline) {
+			l.s.Fatalf("not delivered: %+v", list.Items)
+		}
+	}
+	l.s.ok(l.cmd.Process.Signal(os.Interrupt))
+	_ = l.cmd.Wait() // 130
 }
 
 // TestScrubNamesDamage: somebody with the database's password changes a stored receipt.

@@ -169,9 +169,3 @@ func (c *Client) SigningKeys(ctx context.Context) (api.List[api.SigningKey], err
 	list, _, err := do[api.List[api.SigningKey]](ctx, c, get("/api/v1/keys", nil))
 	return list, err
 }
-
-// Checkpoint reads the signed head of the org's log. Permission: audit.read.
-func (c *Client) Checkpoint(ctx context.Context) (api.Checkpoint, error) {
-	checkpoint, _, err := do[api.Checkpoint](ctx, c, get("/api/v1/log/checkpoint", nil))
-	return checkpoint, err
-}

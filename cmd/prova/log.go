@@ -21,8 +21,41 @@ import (
 
 // Log is the family of commands about the log itself.
 type Log struct {
+	Checkpoint  LogCheckpoint  `cmd:"" help:"Print the signed head of the log, to keep where the server's owner cannot write."`
 	Scrub       LogScrub       `cmd:"" help:"Verify every receipt as it is stored, and name what is damaged."`
 	ResetAnchor LogResetAnchor `cmd:"" help:"Go on with a database that lost receipts for good; says so in the log."`
+}
+
+// LogCheckpoint prints a checkpoint.
+type LogCheckpoint struct {
+	Size int64 `placeholder:"SIZE" help:"The checkpoint of this earlier size; without it, of the present one."`
+	JSON bool  `name:"json" help:"Print the whole answer, with the key that verifies it, as JSON."`
+}
+
+// Help shows an example.
+func (LogCheckpoint) Help() string {
+	return "Whoever keeps one can show later whether the log was rewritten since: prova verify --head FILE.\n\nExample:\n\n  prova log checkpoint > 2026-11.checkpoint"
+}
+
+// Run prints the signed note as it is, so that a file of it verifies.
+func (c LogCheckpoint) Run(ctx context.Context, env *cli.Env) error {
+	client, err := connect.Client(env)
+	if err != nil {
+		return err
+	}
+	var checkpoint api.Checkpoint
+	if c.Size == 0 {
+		checkpoint, err = client.Checkpoint(ctx)
+	} else {
+		checkpoint, err = client.CheckpointAt(ctx, c.Size)
+	}
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return env.PrintJSON(checkpoint)
+	}
+	return env.Print(checkpoint.Note)
 }
 
 // LogScrub asks the server to verify its log.

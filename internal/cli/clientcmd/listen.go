@@ -3,14 +3,17 @@ package clientcmd
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
@@ -18,6 +21,7 @@ import (
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/cli"
 	"github.com/cobound/prova/internal/webhook"
+	"github.com/cobound/prova/receipt"
 )
 
 // WebhooksListen receives deliveries.
@@ -25,6 +29,8 @@ type WebhooksListen struct {
 	Addr   string `default:"127.0.0.1:8799" placeholder:"HOST:PORT" help:"Where to listen (default ${default})."`
 	Secret string `placeholder:"SECRET" help:"The webhook's secret; better in PROVA_WEBHOOK_SECRET, where no list of processes shows it."`
 	Exec   string `placeholder:"COMMAND" help:"Run this by the shell for each event."`
+	// Checkpoints is made when it is missing.
+	Checkpoints string `type:"path" placeholder:"DIR" help:"Keep the signed head of the log that comes with each delivery in a file here. Whoever has it can show later that the log was not rewritten: prova verify --head FILE."`
 	JSON
 }
 
@@ -52,6 +58,11 @@ func (c WebhooksListen) Run(ctx context.Context, env *cli.Env) error {
 	if secret == "" {
 		return cli.Configf("PROVA_WEBHOOK_SECRET is not set; it is the secret that `prova webhooks create` showed")
 	}
+	if c.Checkpoints != "" { // not when the first event comes
+		if err := os.MkdirAll(c.Checkpoints, 0o755); err != nil { //nolint:gosec // they are public
+			return cli.Configf("--checkpoints: %w", err)
+		}
+	}
 	actor := &actor{WebhooksListen: c, env: env}
 	receiver, err := webhook.NewReceiver(webhook.ReceiverOptions{Secrets: []string{secret}, Act: actor.act, Note: actor.note})
 	if err != nil {
@@ -61,7 +72,7 @@ func (c WebhooksListen) Run(ctx context.Context, env *cli.Env) error {
 	if err != nil {
 		return cli.Configf("--addr: %w", err)
 	}
-	server := &http.Server{Handler: receiver, ReadHeaderTimeout: headerTime, ReadTimeout: bodyTime}
+	server := &http.Server{Handler: withCheckpoint(receiver), ReadHeaderTimeout: headerTime, ReadTimeout: bodyTime}
 	env.Talk("Listening on http://%s; end with Ctrl-C.", listener.Addr())
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
@@ -96,6 +107,9 @@ func (a *actor) act(ctx context.Context, event api.WebhookEvent, _ string) error
 	if err := a.print(event); err != nil {
 		return err
 	}
+	if err := a.keep(ctx); err != nil {
+		return err
+	}
 	if a.Exec == "" || event.Data.Test {
 		return nil
 	}
@@ -116,6 +130,43 @@ func (a *actor) act(ctx context.Context, event api.WebhookEvent, _ string) error
 		return fmt.Errorf("the command ended with: %w", err)
 	}
 	return nil
+}
+
+type checkpointKey struct{}
+
+// withCheckpoint passes the checkpoint of a delivery on to who acts on it. It
+// needs no signature of the delivery: the note has its own.
+func withCheckpoint(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), checkpointKey{}, r.Header.Get(api.CheckpointHeader))))
+	})
+}
+
+// keep writes the checkpoint of a delivery to a file that is named by the log's
+// size and the beginning of its root: one that was written is never replaced.
+func (a *actor) keep(ctx context.Context) error {
+	text, _ := ctx.Value(checkpointKey{}).(string)
+	if a.Checkpoints == "" || text == "" {
+		return nil
+	}
+	note, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return fmt.Errorf("%s is not base64: %w", api.CheckpointHeader, err)
+	}
+	c, err := receipt.ParseCheckpoint(string(note))
+	if err != nil {
+		return fmt.Errorf("%s: %w", api.CheckpointHeader, err)
+	}
+	path := filepath.Join(a.Checkpoints, fmt.Sprintf("%010d-%x.checkpoint", c.Size, c.Root[:4]))
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // it is public
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(note)
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // bounded keeps what a command says within bounds, and lets it go on.
