@@ -1,8 +1,12 @@
 package receipt
 
 import (
+	"bufio"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -130,5 +134,74 @@ func BenchmarkTreeAppend(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		t = t.Append(h)
+	}
+}
+
+// BenchmarkVerifyMillion verifies an export of 10⁶ receipts from a file, on one
+// core: memory must not grow with them. Its signatures alone are verified in
+// blocks of a thousand between, whenever the verifier tells how far it is.
+func BenchmarkVerifyMillion(b *testing.B) {
+	const n = 1_000_000
+	path := filepath.Join(b.TempDir(), "export.ndjson")
+	l := newLog(b, 0)
+	var bare []Receipt
+	func() {
+		f, err := os.Create(path)
+		if err != nil {
+			b.Fatal(err)
+		}
+		out := bufio.NewWriter(f)
+		w := NewExportWriter(out, l.head)
+		for i := range int64(n) {
+			l.append(b, nil)
+			line := l.lines[0]
+			l.lines = l.lines[:0]
+			if err := w.Receipt(i, line.raw); err != nil {
+				b.Fatal(err)
+			}
+			if r, err := Parse(line.raw); i < 1000 {
+				bare = append(bare, r)
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+		if err := errors.Join(w.Close(l.checkpoint(b)), out.Flush(), f.Close()); err != nil {
+			b.Fatal(err)
+		}
+	}()
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	trust := l.trust(b)
+	for b.Loop() {
+		in, err := os.Open(path)
+		if err != nil {
+			b.Fatal(err)
+		}
+		var signatures time.Duration
+		peak, blocks := uint64(0), 0
+		start := time.Now()
+		r := VerifyExport(in, trust, func(int64) {
+			var m runtime.MemStats
+			begin := time.Now()
+			runtime.ReadMemStats(&m)
+			peak = max(peak, m.HeapAlloc)
+			for _, r := range bare {
+				if !ed25519.Verify(l.signer.Public(), PAE(PayloadType, r.Body), r.Signature) {
+					b.Fatal("a signature fails")
+				}
+			}
+			blocks++
+			signatures += time.Since(begin)
+		})
+		whole := time.Since(start) - signatures
+		if r.Result != Verified || r.Receipts != n {
+			b.Fatalf("%+v", r)
+		}
+		if err := in.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(n/whole.Seconds(), "receipts/s")
+		b.ReportMetric(signatures.Seconds()/float64(blocks*len(bare))*n/whole.Seconds(), "of-bare-Ed25519")
+		b.ReportMetric(float64(peak)/(1<<20), "peak-heap-MB")
 	}
 }

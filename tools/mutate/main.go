@@ -30,16 +30,17 @@ func run() int {
 	root := flag.String("root", "..", "the module's root")
 	skip := flag.String("skip", "^TestGolden$", "tests that do not count")
 	only := flag.String("only", "", "change only files whose path contains this")
+	again := flag.String("again", "", "change only what this file, the output of an earlier run, lists as survived")
 	workers := flag.Int("workers", runtime.NumCPU(), "mutants at a time")
 	flag.Parse()
-	if err := measure(*root, *skip, *only, *workers, flag.Args()); err != nil {
+	if err := measure(*root, *skip, *only, *again, *workers, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "mutate:", err)
 		return 1
 	}
 	return 0
 }
 
-func measure(root, skip, only string, workers int, directories []string) (err error) {
+func measure(root, skip, only, again string, workers int, directories []string) (err error) {
 	if len(directories) == 0 {
 		return errors.New("name the directories of the packages, such as internal/compare")
 	}
@@ -52,9 +53,13 @@ func measure(root, skip, only string, workers int, directories []string) (err er
 	if err != nil {
 		return err
 	}
+	listed, err := survivors(again)
+	if err != nil {
+		return err
+	}
 	var mutants []mutant
 	for _, m := range all {
-		if strings.Contains(m.file, only) {
+		if strings.Contains(m.file, only) && (again == "" || listed[m.String()]) {
 			mutants = append(mutants, m)
 		}
 	}
@@ -79,6 +84,20 @@ func measure(root, skip, only string, workers int, directories []string) (err er
 	group.Wait()
 	report(mutants, outcomes)
 	return nil
+}
+
+// survivors reads the list of an earlier run. What was changed in the code
+// since then is not found again.
+func survivors(path string) (map[string]bool, error) {
+	if path == "" {
+		return nil, nil //nolint:nilnil // no list
+	}
+	text, err := os.ReadFile(path)
+	listed := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		listed[strings.TrimSpace(line)] = true
+	}
+	return listed, err
 }
 
 func report(mutants []mutant, outcomes []outcome) {
