@@ -245,3 +245,72 @@ func TestOneStratumIsItself(t *testing.T) {
 		}
 	})
 }
+
+// TestCannotRegressIsTheWorstCandidate: a gate says that nothing could have
+// regressed exactly where the worst possible candidate of the same size would
+// not have been called regressed.
+func TestCannotRegressIsTheWorstCandidate(t *testing.T) {
+	outcome := func(text string, s compare.Stratum) api.GateResult {
+		q := question([]api.Gate{gate(t, text)}, s)
+		q.MinRuns = 1
+		return compare.Releases(q).Gates[0]
+	}
+	seen := map[bool]int{}
+	law := func(text string, same, worst compare.Stratum, size [2]int) {
+		t.Helper()
+		w, s := outcome(text, worst), outcome(text, same)
+		cannot := s.Reason.Code == compare.ReasonCannotRegress
+		if cannot != (w.Verdict != api.Regressed) {
+			t.Errorf("%s, %d successes and %d failures: %s, and of the worst candidate %s %s", text, size[0], size[1], s.Reason.Code, w.Verdict, w.Reason.Code)
+		}
+		seen[cannot]++
+	}
+	for good := range 9 {
+		for bad := range 9 {
+			if good+bad == 0 {
+				continue
+			}
+			size := [2]int{good, bad}
+			for _, margin := range []string{"", ":margin=0.2"} {
+				n := good + bad
+				base := cohort(t, n, bad, 0)
+				law("success"+margin, compare.Stratum{Candidate: base, Baseline: base}, compare.Stratum{Candidate: cohort(t, n, n, 0), Baseline: base}, size)
+				law("success:better=lower"+margin, compare.Stratum{Candidate: base, Baseline: base}, compare.Stratum{Candidate: cohort(t, n, 0, 0), Baseline: base}, size)
+				same := table(t, good, 0, 0, bad)
+				law("success:pair=probe"+margin, same, table(t, 0, 0, good, bad), size)
+				law("success:better=lower:pair=probe"+margin, same, table(t, good, bad, 0, 0), size)
+			}
+		}
+	}
+	if seen[true] < 20 || seen[false] < 20 {
+		t.Errorf("the law was tried on %v", seen)
+	}
+}
+
+// TestQuietOutcomes: what is left out where a test decides changes no outcome and no count.
+func TestQuietOutcomes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		q := question([]api.Gate{gate(t, "success"), gate(t, "latency_ms:p50:on=hold"), gate(t, "latency_ms:mean:on=warn")}, draw(t, "one"), draw(t, "two"))
+		q.Guarantee = api.GuaranteeRollout
+		q.Tests = make([]compare.Tested, len(q.Gates))
+		for i := range q.Tests {
+			q.Tests[i] = compare.Tested{
+				Tested: rapid.Bool().Draw(t, "tested"), Reachable: rapid.Bool().Draw(t, "reachable"), Regressed: rapid.Bool().Draw(t, "regressed"),
+				Level: 0.01, Difference: &api.Difference{Estimate: -0.1, Lo: -0.2, Hi: 0.1},
+			}
+		}
+		full := compare.Releases(q)
+		q.Quiet = true
+		quiet := compare.Releases(q)
+		if full.Verdict != quiet.Verdict || full.Reason.Code != quiet.Reason.Code || len(full.Gates) != len(quiet.Gates) || len(quiet.Signals)+len(quiet.Checks) > 0 {
+			t.Fatalf("%s for %s, quietly %s for %s", full.Verdict, full.Reason.Code, quiet.Verdict, quiet.Reason.Code)
+		}
+		for i, g := range full.Gates {
+			h := quiet.Gates[i]
+			if g.Verdict != h.Verdict || g.Reason.Code != h.Reason.Code || g.Candidate.N != h.Candidate.N || g.Baseline.N != h.Baseline.N ||
+				g.Candidate.Missing != h.Candidate.Missing || g.Baseline.Missing != h.Baseline.Missing {
+				t.Errorf("%+v\nquietly %+v", g, h)
+			}
+		}
+	})
+}

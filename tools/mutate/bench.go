@@ -35,7 +35,8 @@ const (
 
 // bench is a copy of the module with all mutants built in.
 type bench struct {
-	root, skip  string
+	root        string
+	run, skip   string // patterns of the tests that count, and of those that do not
 	directories []string
 	tests       map[string][]string // directories whose tests may notice a change in a directory, its own first
 	flags       map[string][]string // of each directory's test binary
@@ -43,12 +44,12 @@ type bench struct {
 	exports     map[string]string // what the compiler wrote about a package, before anything was rewritten
 }
 
-func newBench(root, skip string, directories []string) (*bench, error) {
+func newBench(root, run, skip string, directories []string) (*bench, error) {
 	temporary, err := os.MkdirTemp("", "mutate-")
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{root: temporary, skip: skip, directories: directories, tests: map[string][]string{}, flags: map[string][]string{}, exports: map[string]string{}, limit: 5 * time.Minute}
+	b := &bench{root: temporary, run: run, skip: skip, directories: directories, tests: map[string][]string{}, flags: map[string][]string{}, exports: map[string]string{}, limit: 5 * time.Minute}
 	if err := errors.Join(copyModule(temporary, root), b.inspect()); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(temporary))
 	}
@@ -270,7 +271,7 @@ func (b *bench) try(m mutant) outcome {
 func (b *bench) test(directory string, id int) outcome {
 	ctx, cancel := context.WithTimeout(context.Background(), b.limit)
 	defer cancel()
-	arguments := append([]string{"-c", `ulimit -v 8000000; exec "$0" "$@"`, b.binary(directory), "-test.short", "-test.failfast", "-test.skip=" + b.skip}, b.flags[directory]...)
+	arguments := append([]string{"-c", `ulimit -v 8000000; exec "$0" "$@"`, b.binary(directory), "-test.short", "-test.failfast", "-test.run=" + b.run, "-test.skip=" + b.skip}, b.flags[directory]...)
 	command := exec.CommandContext(ctx, "sh", arguments...)
 	command.Dir = filepath.Join(b.root, directory)
 	command.Env = append(os.Environ(), "MUTANT="+strconv.Itoa(id))

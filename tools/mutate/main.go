@@ -29,22 +29,23 @@ func main() {
 func run() int {
 	root := flag.String("root", "..", "the module's root")
 	skip := flag.String("skip", "^TestGolden$", "tests that do not count")
+	tests := flag.String("run", "", "only these tests count")
 	only := flag.String("only", "", "change only files whose path contains this")
 	again := flag.String("again", "", "change only what this file, the output of an earlier run, lists as survived")
 	workers := flag.Int("workers", runtime.NumCPU(), "mutants at a time")
 	flag.Parse()
-	if err := measure(*root, *skip, *only, *again, *workers, flag.Args()); err != nil {
+	if err := measure(*root, *tests, *skip, *only, *again, *workers, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "mutate:", err)
 		return 1
 	}
 	return 0
 }
 
-func measure(root, skip, only, again string, workers int, directories []string) (err error) {
+func measure(root, run, skip, only, again string, workers int, directories []string) (err error) {
 	if len(directories) == 0 {
 		return errors.New("name the directories of the packages, such as internal/compare")
 	}
-	b, err := newBench(root, skip, directories)
+	b, err := newBench(root, run, skip, directories)
 	if err != nil {
 		return err
 	}

@@ -84,7 +84,7 @@ func TestGolden(t *testing.T) { t.Fatal("does not count") }
 			t.Fatal(err)
 		}
 	}
-	b, err := newBench(root, "^TestGolden$", []string{"p"})
+	b, err := newBench(root, "", "^TestGolden$", []string{"p"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func F(n int) int {
 			t.Fatal(err)
 		}
 	}
-	b, err := newBench(root, "^$", []string{"."})
+	b, err := newBench(root, "", "^$", []string{"."})
 	if err != nil {
 		t.Fatal(err)
 	}
