@@ -16,7 +16,8 @@ import (
 // of each receipt the canonical bytes, the key and whether it held at that
 // index, the signature, and that the receipt stands in the log at its index;
 // the root; then the streams of rollouts, the scope and what the bundle claims
-// to be complete in. Memory is bounded whatever the number of receipts.
+// to be complete in. Who signed the manifest shows when the key events were
+// read. Memory is bounded whatever the number of receipts.
 //
 // Keys, heads and progress are as in [VerifyExport]. A head saved earlier that
 // is smaller than where the leaves begin leaves the result undetermined.
@@ -31,6 +32,7 @@ func (b *Bundle) Verify(pinned Trust, progress func(done int64)) Report {
 	}
 	if v.readManifest() && v.readSmall() {
 		v.readLog(progress)
+		v.checkManifest()
 		v.settleBundle()
 	}
 	return v.finish(required...)
@@ -139,8 +141,8 @@ func (v *bundleVerifier) small(name string) ([]byte, bool) {
 	return data, true
 }
 
-// readSmall reads the files around the log, and verifies the manifest and the
-// checkpoint with the keys.
+// readSmall reads the files around the log, and verifies the checkpoint with
+// the keys.
 func (v *bundleVerifier) readSmall() bool {
 	_, ok := v.small(FileReadme)
 	keys, ok2 := v.small(FileKeys)
@@ -148,15 +150,28 @@ func (v *bundleVerifier) readSmall() bool {
 	if !ok || !ok2 || !ok3 {
 		return false
 	}
+	v.allKeyEvents = true
 	v.chooseKeys(v.readKeys(keys))
-	if err := verify(v.manifest, v.pae, v.keys); err != nil {
+	v.note = string(text)
+	v.readHead()
+	return true
+}
+
+// checkManifest verifies who signed the manifest: a key that holds behind the
+// log, which the key events say.
+func (v *bundleVerifier) checkManifest() {
+	if v.stopped { // a key event may not have been read
+		return
+	}
+	err := verify(v.manifest, v.pae, v.spans.set())
+	if err == nil {
+		err = v.spans.fault(v.manifest.KeyID, v.m.Size)
+	}
+	if err != nil {
 		v.fail(err, v.statusOf(err), nil, v.manifest.EventID)
 		v.add(Check{Check: CheckManifest, Status: v.statusOf(err), Detail: "its signature does not show who made the bundle", EventID: v.manifest.EventID})
 	}
 	v.settle(CheckManifest, "%s, made for %s at %s, signed by key %s", v.Scope, v.manifest.Actor, v.manifest.RecordedAt, v.manifest.KeyID)
-	v.note = string(text)
-	v.readHead()
-	return true
 }
 
 func (v *bundleVerifier) readKeys(data []byte) Trust {
@@ -228,7 +243,6 @@ func (v *bundleVerifier) readLog(progress func(done int64)) {
 		return
 	}
 	defer v.end(receipts)
-	v.allKeyEvents = true
 	if v.m.Tree != nil {
 		leaves, err := v.openSummed(FileLeaves)
 		if err != nil {
@@ -261,13 +275,20 @@ func (v *bundleVerifier) take(l *exportLine) {
 		v.From = place
 	}
 	v.checkIndex(l, &place)
-	if !v.look(l, &place) {
+	if !v.look(l, &place, v.isAbout(l.receipt, place)) {
 		return
 	}
 	v.counts[l.receipt.Kind]++
 	v.include(l.receipt, place)
 	v.checkScope(l.receipt, place)
 	v.checkRedaction(l.receipt, place)
+}
+
+// isAbout reports whether the receipt is one that the bundle is about: key
+// events stand beside it, too.
+func (v *bundleVerifier) isAbout(r Receipt, place int64) bool {
+	s := v.m.Scope
+	return r.Kind != kindKeyEvent || r.EventID == s.Receipt || s.From != nil && place >= *s.From && place < *s.To
 }
 
 // checkIndex wants indexes to rise, and within a range to leave none out.

@@ -93,7 +93,7 @@ func (v *logVerifier) readReceipts(take func(*exportLine), progress func(done in
 			text = append(text, line...)
 			lines = append(lines, exportLine{start: start, end: len(text)})
 		}
-		verifyLines(text, lines, v.keys)
+		verifyLines(text, lines, candidates(text, lines, v.spans.set()))
 		for i := range lines {
 			take(&lines[i])
 		}
@@ -101,6 +101,30 @@ func (v *logVerifier) readReceipts(take func(*exportLine), progress func(done in
 			progress(v.Receipts)
 		}
 	}
+}
+
+// candidates are the trusted keys and those that a key event among the lines
+// describes: a line behind the event may be signed by its key. Whether such a
+// key is trusted shows when the lines are taken in order.
+func candidates(text []byte, lines []exportLine, trusted KeySet) KeySet {
+	for _, l := range lines {
+		line := text[l.start:l.end]
+		if !bytes.Contains(line, []byte(`"kind":"`+kindKeyEvent+`"`)) {
+			continue
+		}
+		_, raw, ok := splitLine(line)
+		if !ok {
+			continue
+		}
+		r, _, err := parse(raw)
+		if err != nil || r.Kind != kindKeyEvent {
+			continue
+		}
+		if e, pub, err := parseKeyEvent(r.Body); err == nil && e.Key.Purpose == PurposeReceipt {
+			trusted[e.Key.KeyID] = pub
+		}
+	}
+	return trusted
 }
 
 // verifyLines fills in lines. Each is verified alone, so in any order.

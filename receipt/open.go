@@ -60,7 +60,7 @@ func Open(raw []byte, keys Keys) (Receipt, error) {
 func verify(r Receipt, pae []byte, keys Keys) error {
 	pub, ok := keys.ReceiptKey(r.KeyID)
 	if !ok {
-		return &VerifyError{Check: CheckKnownKey, Found: r.KeyID, Detail: "the signing key is not among the keys given"}
+		return unknownKey(r.KeyID)
 	}
 	if id := KeyID(pub); id != r.KeyID {
 		return &VerifyError{Check: CheckKeyID, Expected: r.KeyID, Found: id, Detail: "the key on file has another id"}
@@ -69,6 +69,10 @@ func verify(r Receipt, pae []byte, keys Keys) error {
 		return &VerifyError{Check: CheckSignature, Detail: err.Error(), cause: err}
 	}
 	return nil
+}
+
+func unknownKey(id string) error {
+	return &VerifyError{Check: CheckKnownKey, Found: id, Detail: "the signing key is not among the keys given, and no key event of a trusted key adds it"}
 }
 
 // Parse is as strict as [Open] about everything but the signature, which it

@@ -91,7 +91,7 @@ func (v *exportVerifier) take(l *exportLine) {
 		})
 	}
 	v.next = l.index + 1
-	if !v.look(l, &place) {
+	if !v.look(l, &place, true) {
 		return
 	}
 	v.tree = v.tree.Append(l.receipt.LeafHash)

@@ -15,7 +15,6 @@ type logVerifier struct {
 	what      string // "export" or "bundle"
 	lines     *lineReader
 	pinned    Trust
-	keys      KeySet
 	verifiers note.Verifiers
 	anyNote   bool // a checkpoint key is known
 	tree      Tree
@@ -34,7 +33,7 @@ type logVerifier struct {
 }
 
 func newLogVerifier(what string, pinned Trust) *logVerifier {
-	return &logVerifier{Report: newReport(pinned.Pinned()), what: what, pinned: pinned, heads: map[int64]tlog.Hash{}, streams: streams{}, spans: newKeySpans()}
+	return &logVerifier{Report: newReport(pinned.Pinned()), what: what, pinned: pinned, heads: map[int64]tlog.Hash{}, streams: streams{}}
 }
 
 // readLine returns the next line without its end, valid until the next call.
@@ -62,7 +61,8 @@ func (v *logVerifier) chooseKeys(inFile Trust) {
 		v.add(Check{Check: CheckTrust, Status: Failed, Detail: err.Error()})
 		verifiers = note.VerifierList()
 	}
-	v.keys, v.verifiers, v.anyNote = trust.Receipt, verifiers, trust.checkpoints()
+	v.verifiers, v.anyNote = verifiers, trust.checkpoints()
+	v.spans = newKeySpans(trust.Receipt, v.allKeyEvents)
 	v.settle(CheckTrust, "%s", detail)
 }
 
@@ -88,15 +88,20 @@ func (v *logVerifier) notALine(place *int64) {
 
 // look folds in what a receipt says by itself, and about its org, its event,
 // its key and its stream. It is false for a receipt that could not be read.
-func (v *logVerifier) look(l *exportLine, place *int64) bool {
+// about is false for a key event that only stands beside what the evidence is about.
+func (v *logVerifier) look(l *exportLine, place *int64, about bool) bool {
 	if l.parseErr != nil {
 		v.fail(l.parseErr, Failed, place, "")
 		v.unread = true
 		return false
 	}
 	r := l.receipt
-	if l.verifyErr != nil {
-		v.fail(l.verifyErr, v.statusOf(l.verifyErr), place, r.EventID)
+	err := l.verifyErr
+	if !v.spans.trusts(r.KeyID) { // the key may be one that an untrusted event describes
+		err = unknownKey(r.KeyID)
+	}
+	if err != nil {
+		v.fail(err, v.statusOf(err), place, r.EventID)
 	}
 	if r.Org != v.Org {
 		v.add(Check{Check: CheckOrg, Status: Failed, Expected: quote(v.Org), Found: quote(r.Org), LogIndex: place, EventID: r.EventID})
@@ -104,16 +109,16 @@ func (v *logVerifier) look(l *exportLine, place *int64) bool {
 	if v.seen.again(r.EventID) {
 		v.add(Check{Check: CheckUniqueEvents, Status: Failed, Detail: "the event is logged twice", LogIndex: place, EventID: r.EventID})
 	}
-	if err := v.streams.next(r, v.fromStart); err != nil {
-		v.fail(err, Failed, place, r.EventID)
+	if fault := v.streams.next(r, v.fromStart); fault != nil {
+		v.fail(fault, Failed, place, r.EventID)
 	}
-	if v.allKeyEvents {
-		for _, err := range v.spans.next(r, *place) {
+	if err == nil {
+		for _, fault := range v.spans.next(r, *place, about) {
 			status := Failed
-			if errors.Is(err, errUnknownKeyEvent) {
+			if errors.Is(fault, errUnknownKeyEvent) {
 				status = Undetermined
 			}
-			v.fail(err, status, place, r.EventID)
+			v.fail(fault, status, place, r.EventID)
 		}
 	}
 	return true
@@ -122,7 +127,7 @@ func (v *logVerifier) look(l *exportLine, place *int64) bool {
 // statusOf tells a key that the auditor does not trust from one that nobody
 // handed over.
 func (v *logVerifier) statusOf(err error) string {
-	if errors.Is(err, ErrUnknownKey) && len(v.keys) == 0 {
+	if errors.Is(err, ErrUnknownKey) && len(v.spans.roots) == 0 {
 		return Undetermined
 	}
 	return Failed
@@ -148,7 +153,11 @@ func (v *logVerifier) settleEach() {
 		for _, err := range v.spans.unlisted() {
 			v.fail(err, Failed, nil, "")
 		}
-		v.settleIfRead(CheckKeySpan, "%d key events let each key sign where it did", v.spans.events)
+		chained := ""
+		if n := len(v.spans.set()) - len(v.spans.roots); n > 0 {
+			chained = fmt.Sprintf("; %d keys are trusted because a trusted key added them", n)
+		}
+		v.settleIfRead(CheckKeySpan, "%d key events let each key sign where it did%s", v.spans.events, chained)
 	}
 }
 

@@ -164,6 +164,7 @@ class BundleVerifier(LogVerifier):
     def verify(self) -> Report:
         if self._read_manifest() and self._read_small():
             self._read_log()
+            self._check_manifest()
             self._settle()
         return self.report.finish(
             "files", "manifest", "digest", "trust", "checkpoint", "size", "canonical_form", "known_key", "signature", "org", "log_index",
@@ -234,21 +235,30 @@ class BundleVerifier(LogVerifier):
         return data
 
     def _read_small(self) -> bool:
-        """Reads the files around the log, and verifies the manifest and the checkpoint with the keys."""
+        """Reads the files around the log, and verifies the checkpoint with the keys."""
         readme, keys, text = self._small(README), self._small(KEYS), self._small(CHECKPOINT)
         if readme is None or keys is None or text is None:
             return False
+        self.all_key_events = True
         self.choose_keys(self._read_keys(keys))
-        report, r = self.report, self.manifest
-        try:
-            verify_receipt(r, self.signed, self.keys)
-        except CheckFailed as e:
-            report.fail(e, self.status_of(e), event_id=r.event_id)
-            report.add("manifest", self.status_of(e), "its signature does not show who made the bundle", event_id=r.event_id)
-        report.settle("manifest", f"{report.scope}, made for {r.body['actor']} at {r.recorded_at}, signed by key {r.key_id}")
         self.note = text.decode("utf-8", "surrogateescape")
         self._read_head()
         return True
+
+    def _check_manifest(self) -> None:
+        """Verifies who signed the manifest: a key that holds behind the log, which the key events say."""
+        if self.stopped:  # a key event may not have been read
+            return
+        report, r = self.report, self.manifest
+        try:
+            verify_receipt(r, self.signed, self.spans.keys())
+            fault = self.spans.fault(r.key_id, self.m.size)
+        except CheckFailed as e:
+            fault = e
+        if fault:
+            report.fail(fault, self.status_of(fault), event_id=r.event_id)
+            report.add("manifest", self.status_of(fault), "its signature does not show who made the bundle", event_id=r.event_id)
+        report.settle("manifest", f"{report.scope}, made for {r.body['actor']} at {r.recorded_at}, signed by key {r.key_id}")
 
     def _read_keys(self, data: bytes) -> Trust:
         in_file = Trust()
@@ -282,7 +292,6 @@ class BundleVerifier(LogVerifier):
     # The log: receipts and leaves side by side.
 
     def _read_log(self) -> None:
-        self.all_key_events = True
         with self.bundle.files[RECEIPTS].open() as f:
             receipts = Summed(f, self.digests[RECEIPTS].size)
             if self.m.tree is None:
@@ -325,12 +334,17 @@ class BundleVerifier(LogVerifier):
             self.report.from_ = line.index
         r = self.receipt_of(line)
         self._check_index(line.index, r.event_id if r else "")
-        if not self.look(line, r) or r is None:
+        if not self.look(line, r, r is None or self._is_about(r, line.index)) or r is None:
             return
         self.counts[r.kind] = self.counts.get(r.kind, 0) + 1
         self._include(r, line.index)
         self._check_scope(r, line.index)
         self._check_redaction(r, line.index)
+
+    def _is_about(self, r: Receipt, at: int) -> bool:
+        """Whether the receipt is one that the bundle is about: key events stand beside it, too."""
+        begin, end = self.m.range_ or (0, 0)
+        return r.kind != "key_event" or r.event_id == self.m.receipt or begin <= at < end
 
     def _check_index(self, at: int, event_id: str) -> None:
         """Wants indexes to rise, and within a range to leave none out."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from typing import BinaryIO, Callable, Dict, Iterator, List, Optional, Set
 
-from .chains import KeySpans, Streams, UnknownKeyEvent
+from .chains import KeySpans, Streams, UnknownKeyEvent, parse_key_event
 from .ed25519 import PublicKey
 from .merkle import Tree, hash_text
 from .notes import BadNote, Checkpoint, Verifiers, open_checkpoint
-from .parallel import INDEX, Line, verify_lines
-from .receipt import CheckFailed, Receipt, parse_receipt, quoted
+from .parallel import INDEX, Line, receipt_of_line, verify_lines
+from .receipt import CheckFailed, Receipt, parse_receipt, quoted, unknown_key
 from .report import FAILED, OK, UNDETERMINED, Report
 from .trust import BadKeys, Trust
 
@@ -35,6 +35,25 @@ class Recent:
         return known
 
 
+def candidates(batch: List[bytes], trusted: Dict[str, PublicKey]) -> Dict[str, PublicKey]:
+    """The trusted keys, and those that a key event among the lines describes.
+
+    A line behind the event may be signed by its key. Whether such a key is
+    trusted shows when the lines are taken in order.
+    """
+    for line in batch:
+        if b'"kind":"key_event"' not in line:
+            continue
+        try:
+            r, _ = parse_receipt(receipt_of_line(line))
+            event = parse_key_event(r.body) if r.kind == "key_event" else None
+        except CheckFailed:
+            continue
+        if event and event.purpose == "receipt":
+            trusted[event.id] = event.key
+    return trusted
+
+
 class Options:
     """How a log is read. seen is called with each receipt that can be read, in log order."""
 
@@ -50,7 +69,6 @@ class LogVerifier:
         self.report = Report(pinned.pinned())
         self.what, self.pinned, self.options = what, pinned, options
         self.source: BinaryIO
-        self.keys: Dict[str, PublicKey] = {}
         self.verifiers = Verifiers([])
         self.any_note = False  # a checkpoint key is known
         self.tree = Tree()
@@ -63,7 +81,7 @@ class LogVerifier:
         self.from_start = False  # every stream must begin with its first receipt
         self.all_key_events = False  # every key event below the last index is among the receipts
         self.streams = Streams()
-        self.spans = KeySpans()
+        self.spans = KeySpans({}, False)
 
     def read_line(self) -> Optional[bytes]:
         """The next line without its end, or None."""
@@ -93,7 +111,8 @@ class LogVerifier:
             self.verifiers = trust.verifiers()
         except (BadKeys, BadNote) as e:
             self.report.add("trust", FAILED, str(e))
-        self.keys, self.any_note = trust.receipt, trust.signs_checkpoints()
+        self.any_note = trust.signs_checkpoints()
+        self.spans = KeySpans(trust.receipt, self.all_key_events)
         self.report.settle("trust", detail)
 
     def note_head(self) -> None:
@@ -129,7 +148,7 @@ class LogVerifier:
             batch = self._batch(lines)
             if not batch:
                 return
-            for line in verify_lines(batch, self.keys, self.options.processes):
+            for line in verify_lines(batch, candidates(batch, self.spans.keys()), self.options.processes):
                 take(line)
             if self.options.progress:
                 self.options.progress(self.report.receipts)
@@ -140,16 +159,21 @@ class LogVerifier:
 
     def status_of(self, e: CheckFailed) -> str:
         """Tells a key that the auditor does not trust from one that nobody handed over."""
-        return UNDETERMINED if e.check == "known_key" and not self.keys else FAILED
+        return UNDETERMINED if e.check == "known_key" and not self.spans.roots else FAILED
 
-    def look(self, line: Line, r: Optional[Receipt]) -> bool:
-        """Folds in what a receipt says by itself, and about its org, its event, its key and its stream."""
+    def look(self, line: Line, r: Optional[Receipt], about: bool = True) -> bool:
+        """Folds in what a receipt says by itself, and about its org, its event, its key and its stream.
+
+        about is false for a key event that only stands beside what the evidence is about.
+        """
         report, at, failed = self.report, line.index, line.failed()
         if r is None or at is None:
             if failed:
                 report.fail(failed, FAILED, at)
             self.unread = True
             return False
+        if not self.spans.trusts(r.key_id):  # the key may be one that an untrusted event describes
+            failed = unknown_key(r.key_id)
         if failed:
             report.fail(failed, self.status_of(failed), at, r.event_id)
         if r.org != report.org:
@@ -160,8 +184,8 @@ class LogVerifier:
             self.streams.next(r, self.from_start)
         except CheckFailed as e:
             report.fail(e, FAILED, at, r.event_id)
-        if self.all_key_events:
-            for fault in self.spans.next(r, at):
+        if not failed:
+            for fault in self.spans.next(r, at, about):
                 report.fail(fault, UNDETERMINED if isinstance(fault, UnknownKeyEvent) else FAILED, at, r.event_id)
         if self.options.seen:
             self.options.seen(at, r)
@@ -186,7 +210,9 @@ class LogVerifier:
         if self.spans.events:
             for fault in self.spans.unlisted():
                 report.fail(fault)
-            self.settle_if_read("key_span", f"{self.spans.events} key events let each key sign where it did")
+            chained = len(self.spans.keys()) - len(self.spans.roots)
+            more = f"; {chained} keys are trusted because a trusted key added them" if chained > 0 else ""
+            self.settle_if_read("key_span", f"{self.spans.events} key events let each key sign where it did{more}")
 
     def settle_if_read(self, check: str, detail: str) -> None:
         """Claims a success for all receipts only if all could be read."""

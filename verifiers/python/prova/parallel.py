@@ -62,13 +62,13 @@ def verify_lines(lines: List[bytes], keys: Mapping[str, PublicKey], processes: i
         with pipe:
             data = pipe.read()
         if os.waitpid(pid, 0)[1] == 0:
-            out += [Line(index, _raw(line), read, fault) for line, (index, read, fault) in zip(part, pickle.loads(data))]
+            out += [Line(index, receipt_of_line(line), read, fault) for line, (index, read, fault) in zip(part, pickle.loads(data))]
         else:
             out += [verify_line(line, keys) for line in part]
     return out
 
 
-def _raw(line: bytes) -> bytes:
+def receipt_of_line(line: bytes) -> bytes:
     return line[len(INDEX) : -1].partition(RECEIPT)[2]
 
 

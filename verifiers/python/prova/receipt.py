@@ -129,10 +129,14 @@ def parse_receipt(raw: bytes) -> Tuple[Receipt, bytes]:
     return receipt, signed
 
 
+def unknown_key(id_: str) -> CheckFailed:
+    return CheckFailed("known_key", "the signing key is not among the keys given, and no key event of a trusted key adds it", found=id_)
+
+
 def verify_receipt(receipt: Receipt, signed: bytes, keys: Mapping[str, PublicKey]) -> None:
     key = keys.get(receipt.key_id)
     if key is None:
-        raise CheckFailed("known_key", "the signing key is not among the keys given", found=receipt.key_id)
+        raise unknown_key(receipt.key_id)
     try:
         key.verify(signed, receipt.signature)
     except SignatureRefused as e:
