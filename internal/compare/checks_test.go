@@ -1,6 +1,8 @@
 package compare_test
 
 import (
+	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -73,6 +75,37 @@ func TestModelsDiffer(t *testing.T) {
 	}
 }
 
+// TestMixesAddUp: parts that are merged are the whole.
+func TestMixesAddUp(t *testing.T) {
+	var whole, first, second compare.Mixes
+	for i := range 40 {
+		part := &first
+		if i%3 == 0 {
+			part = &second
+		}
+		for _, m := range []*compare.Mixes{&whole, part} {
+			m.Add(strconv.Itoa(i%7), "m-"+strconv.Itoa(i%2), "env-"+strconv.Itoa(i%5))
+		}
+	}
+	first.Merge(second)
+	if !reflect.DeepEqual(first, whole) {
+		t.Errorf("%+v, want %+v", first, whole)
+	}
+	for name, mix := range map[string]stats.Mix{"probes": whole.Probes, "models": whole.Models, "environments": whole.Environments} {
+		if reflect.DeepEqual(mix, stats.Mix{}) {
+			t.Errorf("no %s were counted", name)
+		}
+	}
+}
+
+// TestShiftText: the sizes of a shift are rounded for people.
+func TestShiftText(t *testing.T) {
+	c := found(compare.Releases(question([]api.Gate{gate(t, "success")}, uneven(t, [2]int{5, 20}, [2]int{20, 5}))), compare.CheckMix)
+	if !regexp.MustCompile(`\(distance \d+\.\d %, chi-square \d+ of 59\)`).MatchString(c.Detail) {
+		t.Errorf("%q", c.Detail)
+	}
+}
+
 // TestClusteredCheck: repeated units are warned of where runs are counted, with what they do to the interval.
 func TestClusteredCheck(t *testing.T) {
 	s := uneven(t, [2]int{4, 4}, [2]int{4, 4})
@@ -86,6 +119,10 @@ func TestClusteredCheck(t *testing.T) {
 		if (c.Status == api.CheckWarn) != (want != "") || !strings.Contains(c.Detail, want) {
 			t.Errorf("%s: %+v", text, c)
 		}
+	}
+	both := found(compare.Releases(question([]api.Gate{gate(t, "success:p50"), gate(t, "success")}, s)), compare.CheckClustered)
+	if want := "several runs of one unit or probe count as independent for success p50, success rate (design effect 4.1: its interval should be about 2.0 times as wide): compare on pairs by probe"; both.Detail != want {
+		t.Errorf("%q, want %q", both.Detail, want)
 	}
 	alone := compare.Stratum{Candidate: cohort(t, 40, 5, 0), Baseline: cohort(t, 40, 5, 0)}
 	if c := found(compare.Releases(question([]api.Gate{gate(t, "success")}, alone)), compare.CheckClustered); c.Status != "" {
@@ -108,6 +145,8 @@ func TestSpreadCheck(t *testing.T) {
 		"1.7 times":        {"x:mean:better=lower", compare.Stratum{Candidate: wider, Baseline: narrow}, ""},
 		"a quantile":       {"x:p50:better=lower", compare.Stratum{Candidate: wide, Baseline: narrow}, ""},
 		"one is constant":  {"x:mean:better=lower", compare.Stratum{Candidate: wide, Baseline: values(t, constant(50, 3)...)}, "only the candidate varies"},
+		"small numbers":    {"x:mean:better=lower", compare.Stratum{Candidate: scaled(t, 0.02), Baseline: scaled(t, 0.01)}, "x (4.00 times larger in the candidate)"},
+		"the other one is": {"x:mean:better=lower", compare.Stratum{Candidate: values(t, constant(50, 3)...), Baseline: wide}, "only the baseline varies"},
 		"both are":         {"x:mean:better=lower", compare.Stratum{Candidate: values(t, constant(50, 4)...), Baseline: values(t, constant(50, 3)...)}, ""},
 		"too few to tell":  {"x:mean:better=lower", compare.Stratum{Candidate: wide, Baseline: values(t, 3)}, ""},
 		"one metric alone": {"x:mean:better=lower", compare.Stratum{Candidate: wide, Baseline: cohort(t, 40, 0, 0)}, ""},
@@ -116,6 +155,31 @@ func TestSpreadCheck(t *testing.T) {
 		if (check.Status == api.CheckWarn) != (c.want != "") || !strings.Contains(check.Detail, c.want) {
 			t.Errorf("%s: %+v", name, check)
 		}
+	}
+}
+
+// scaled varies by a multiple of its step.
+func scaled(t *testing.T, step float64) compare.Cohort {
+	t.Helper()
+	return values(t, series(100, func(i int) float64 { return step * float64(i%10) })...)
+}
+
+// TestUnpairedNamesGates: whichever release ran alone, in the order of names, with the counts.
+func TestUnpairedNamesGates(t *testing.T) {
+	var r replay
+	for i := range 60 {
+		metrics := map[string]api.Metric{"success": api.Bool(true), "correct": api.Bool(i%2 == 0)}
+		r.add(t, strconv.Itoa(i), compare.CandidateSide, metrics)
+		r.add(t, strconv.Itoa(i), compare.BaselineSide, metrics)
+		if i < 20 {
+			r.add(t, "alone "+strconv.Itoa(i), compare.BaselineSide, metrics)
+		}
+	}
+	gates := []api.Gate{gate(t, "success:pair=probe"), gate(t, "correct:better=higher:pair=probe"), gate(t, "success:mean:on=warn")}
+	c := found(compare.Releases(question(gates, r.stratum())), compare.CheckUnpaired)
+	counts := " (0 of 60 runs of the candidate, 20 of 80 of the baseline)"
+	if want := "correct mean" + counts + ", success rate" + counts; !strings.HasSuffix(c.Detail, want) {
+		t.Errorf("%q, want an end of %q", c.Detail, want)
 	}
 }
 

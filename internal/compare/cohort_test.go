@@ -71,3 +71,28 @@ func TestMergeAddsUp(t *testing.T) {
 		t.Errorf("%d runs, %d values with mean %v", merged.Runs, m.Count(), m.Mean())
 	}
 }
+
+// TestPartlyExact: where single values of some strata are missing, the cohort's
+// quantile is taken from the summaries of all of them, not from those values.
+func TestPartlyExact(t *testing.T) {
+	low := values(t, series(50, func(i int) float64 { return 100 + float64(i) })...)
+	high := values(t, series(50, func(i int) float64 { return 900 + float64(i) })...)
+	without := func(c compare.Cohort) compare.Cohort {
+		m := c.Metrics["x"]
+		m.Values = nil
+		return compare.Cohort{Runs: c.Runs, Metrics: map[string]compare.Metric{"x": m}}
+	}
+	value := func(first, second compare.Cohort) float64 {
+		q := question([]api.Gate{gate(t, "x:p95:better=lower")}, compare.Stratum{Candidate: first, Baseline: first}, compare.Stratum{Candidate: second, Baseline: second})
+		return *compare.Releases(q).Gates[0].Candidate.Value
+	}
+	want := value(without(low), without(high))
+	for name, got := range map[string]float64{"the first": value(low, without(high)), "the second": value(without(low), high)} {
+		if got != want {
+			t.Errorf("only %s has its values: %v, want %v", name, got, want)
+		}
+	}
+	if exact := value(low, high); exact < 900 || exact == want {
+		t.Errorf("all have their values: %v", exact)
+	}
+}

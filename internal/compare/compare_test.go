@@ -244,7 +244,7 @@ func TestDefaultGates(t *testing.T) {
 	if err != nil || len(all) != len(api.KnownMetrics()) || all[0].Metric != "success" || all[0].On != api.OnRollback {
 		t.Errorf("%v, %v", all, err)
 	}
-	if _, err := compare.DefaultGates([]string{"stars"}); err == nil || !strings.Contains(err.Error(), "stars") {
+	if _, err := compare.DefaultGates([]string{"zeal", "stars"}); err == nil || !strings.Contains(err.Error(), "such as stars:rate") || !strings.HasSuffix(err.Error(), "it reports: stars, zeal") {
 		t.Errorf("%v", err)
 	}
 }

@@ -299,6 +299,9 @@ func TestQuietOutcomes(t *testing.T) {
 				Level: 0.01, Difference: &api.Difference{Estimate: -0.1, Lo: -0.2, Hi: 0.1},
 			}
 		}
+		if rapid.Bool().Draw(t, "each look alone") {
+			q.Guarantee, q.Tests = api.GuaranteeLook, nil
+		}
 		full := compare.Releases(q)
 		q.Quiet = true
 		quiet := compare.Releases(q)

@@ -168,24 +168,33 @@ func TestDifferencesBeyondASummary(t *testing.T) {
 
 func TestPairGates(t *testing.T) {
 	gates := []api.Gate{gate(t, "success"), gate(t, "latency_ms"), gate(t, "cost_usd"), gate(t, "score:pair=probe")}
+	shares := func(candidate, baseline string) string {
+		return candidate + " of the candidate's and " + baseline + " of the baseline's runs have a partner with the same probe"
+	}
 	for _, c := range []struct {
 		how                 string
 		candidate, baseline stats.Proportion
 		paired              bool
+		detail              string
 	}{
-		{api.PairAuto, stats.Proportion{X: 8, N: 10}, stats.Proportion{X: 80, N: 100}, true},
-		{api.PairAuto, stats.Proportion{X: 7, N: 10}, stats.Proportion{X: 100, N: 100}, false},
-		{api.PairAuto, stats.Proportion{X: 10, N: 10}, stats.Proportion{X: 79, N: 100}, false},
-		{api.PairAuto, stats.Proportion{N: 10}, stats.Proportion{N: 10}, false},
-		{api.PairAuto, stats.Proportion{}, stats.Proportion{}, false},
-		{api.PairProbe, stats.Proportion{X: 1, N: 10}, stats.Proportion{X: 1, N: 10}, true},
-		{api.PairNone, stats.Proportion{X: 10, N: 10}, stats.Proportion{X: 10, N: 10}, false},
-		{"", stats.Proportion{X: 10, N: 10}, stats.Proportion{X: 10, N: 10}, false},
+		{api.PairAuto, stats.Proportion{X: 8, N: 10}, stats.Proportion{X: 80, N: 100}, true, "paired by probe: " + shares("80.0 %", "80.0 %")},
+		{api.PairAuto, stats.Proportion{X: 7, N: 10}, stats.Proportion{X: 100, N: 100}, false, "not paired: " + shares("70.0 %", "100.0 %") + ", and 80 % of both are needed; pairing by probe must be asked for"},
+		{api.PairAuto, stats.Proportion{X: 10, N: 10}, stats.Proportion{X: 79, N: 100}, false, "not paired: " + shares("100.0 %", "79.0 %") + ", and 80 % of both are needed; pairing by probe must be asked for"},
+		{api.PairAuto, stats.Proportion{X: 1, N: 1}, stats.Proportion{X: 1, N: 1}, true, "paired by probe: " + shares("100.0 %", "100.0 %")},
+		{api.PairAuto, stats.Proportion{X: 1, N: 10}, stats.Proportion{X: 1, N: 1}, false, "not paired: " + shares("10.0 %", "100.0 %") + ", and 80 % of both are needed; pairing by probe must be asked for"},
+		{api.PairAuto, stats.Proportion{N: 10}, stats.Proportion{N: 10}, false, "not paired: the releases have run no probe in common"},
+		{api.PairAuto, stats.Proportion{}, stats.Proportion{}, false, "not paired: the releases have run no probe in common"},
+		{api.PairProbe, stats.Proportion{X: 1, N: 10}, stats.Proportion{}, true, "paired by probe as asked: " + shares("10.0 %", "none")},
+		{api.PairNone, stats.Proportion{X: 10, N: 10}, stats.Proportion{X: 10, N: 10}, false, "only gates that ask for it are compared on pairs: " + shares("100.0 %", "100.0 %")},
+		{"", stats.Proportion{X: 10, N: 10}, stats.Proportion{X: 10, N: 10}, false, "only gates that ask for it are compared on pairs: " + shares("100.0 %", "100.0 %")},
 	} {
 		got, check := compare.PairGates(c.how, gates, c.candidate, c.baseline)
-		if (got[0].Pair != "") != c.paired || got[1].Pair != "" || (got[2].Pair != "") != c.paired || got[3].Pair == "" || check.Detail == "" {
+		if (got[0].Pair != "") != c.paired || got[1].Pair != "" || (got[2].Pair != "") != c.paired || got[3].Pair == "" || check.Detail != c.detail {
 			t.Errorf("%+v: %v, %s", c, got, check.Detail)
 		}
+	}
+	if _, check := compare.PairGates(api.PairNone, gates[:3], stats.Proportion{X: 1, N: 2}, stats.Proportion{X: 1, N: 2}); check.Detail != "compared without pairs: "+shares("50.0 %", "50.0 %") {
+		t.Errorf("%q", check.Detail)
 	}
 	if gates[0].Pair != "" {
 		t.Error("the caller's gates were changed")

@@ -67,3 +67,32 @@ func TestReasonsSayTheNumbers(t *testing.T) {
 		t.Errorf("%v", p)
 	}
 }
+
+// TestOpenLimits: a limit that so few runs do not have is marked.
+func TestOpenLimits(t *testing.T) {
+	for open, want := range map[string]string{"": "(−1.00 … +2.00)", api.OpenLo: "(<−1.00 … +2.00)", api.OpenHi: "(−1.00 … >+2.00)", api.OpenBoth: "(<−1.00 … >+2.00)"} {
+		got := compare.FormatDifference(api.Gate{Metric: "x", Statistic: api.StatisticP95}, api.Difference{Estimate: 1, Lo: -1, Hi: 2, Open: open})
+		if got != "+1.00 "+want {
+			t.Errorf("%q: %q", open, got)
+		}
+	}
+}
+
+// TestHypotheses: each statistic's test has a null hypothesis of its own.
+func TestHypotheses(t *testing.T) {
+	for text, want := range map[string]string{
+		"success": compare.NullSameRate, "latency_ms:p95": compare.NullSameTail, "latency_ms:p50": compare.NullSameTail, "latency_ms:mean": compare.NullSameDistribution,
+	} {
+		if got := compare.Null(gate(t, text)); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+}
+
+// TestTooFewRunsAreCounted: a hold says how many there are, and of how many.
+func TestTooFewRunsAreCounted(t *testing.T) {
+	g := compare.Releases(question([]api.Gate{gate(t, "success")}, compare.Stratum{Candidate: cohort(t, 21, 2, 0), Baseline: cohort(t, 190, 19, 0)})).Gates[0]
+	if want := "the candidate has 21 of 30 runs with success"; g.Reason.Text != want {
+		t.Errorf("%q, want %q", g.Reason.Text, want)
+	}
+}
