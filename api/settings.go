@@ -71,6 +71,33 @@ type SigningKey struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
+// AddKey is the request to add another server's receipt key.
+type AddKey struct {
+	// PublicKey is the raw 32-byte key in base64 or hex.
+	PublicKey string `json:"public_key"`
+	Reason    string `json:"reason"`
+}
+
+// RevokeKey is the request to revoke a receipt key.
+type RevokeKey struct {
+	Reason string `json:"reason"`
+	// Since is when the key may have come into other hands; nil is now.
+	Since *time.Time `json:"since,omitempty"`
+}
+
+// KeyChange is what became of a request to add, rotate, retire or revoke a receipt key.
+type KeyChange struct {
+	// Event is add, rotate, retire or revoke.
+	Event string `json:"event"`
+	// Key is the key that was added, or the one that was ended.
+	Key SigningKey `json:"key"`
+	// Ended is the id of the key that was ended.
+	Ended string `json:"ended,omitempty"`
+	// FromIndex is the log index, in the caller's org, from which it signs no more; absent if it ended before.
+	FromIndex *int64 `json:"from_index,omitempty"`
+	Reason    string `json:"reason"`
+}
+
 // Webhook is a subscription. Secret is shown once, when it is created.
 type Webhook struct {
 	ID          string    `json:"id"`
@@ -153,6 +180,24 @@ type Release struct {
 type ReceiptItem struct {
 	LogIndex int64           `json:"log_index"`
 	Receipt  json.RawMessage `json:"receipt"`
+}
+
+// Erase is the request to erase payload fields of a receipt.
+type Erase struct {
+	// Fields are their names; empty is all that the receipt has a commitment to.
+	Fields []string `json:"fields,omitempty"`
+	// Ground says why, such as a request of the person concerned. It is signed and stays.
+	Ground string `json:"ground"`
+}
+
+// Erasure says what was erased of a receipt. Receipt is the signed record of it.
+type Erasure struct {
+	EventID string `json:"event_id"`
+	// Fields are those that were there until now; AlreadyErased those that were erased before.
+	Fields        []string     `json:"fields"`
+	AlreadyErased []string     `json:"already_erased,omitempty"`
+	Ground        string       `json:"ground"`
+	Receipt       *ReceiptItem `json:"receipt,omitempty"` // absent if there was nothing left to erase
 }
 
 // List is a page of items. NextCursor is empty on the last page.

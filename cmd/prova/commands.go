@@ -25,7 +25,7 @@ type commands struct {
 	Receipts clientcmd.Receipts  `cmd:"" help:"Read and export the evidence."`
 	Log      Log                 `cmd:"" help:"Check the stored log, and recover from a lost database."`
 	Webhooks clientcmd.Webhooks  `cmd:"" help:"Subscribe receivers, and be one."`
-	Keys     clientcmd.Keys      `cmd:"" help:"Make and revoke API keys."`
+	Keys     clientcmd.Keys      `cmd:"" help:"API keys, and the keys that sign."`
 	Orgs     clientcmd.Orgs      `cmd:"" help:"Make and list tenants."`
 
 	Completion cli.Completion `cmd:"" help:"Print a completion script for a shell."`

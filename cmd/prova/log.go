@@ -134,7 +134,12 @@ func (c *LogResetAnchor) Run(ctx context.Context, env *cli.Env) error {
 }
 
 func (c *LogResetAnchor) reset(ctx context.Context, env *cli.Env, s *store.Store) error {
-	keys, err := keyfile.Load(c.Data)
+	passphrase, err := keyfile.Passphrase(env.Getenv)
+	if err != nil {
+		return cli.Configf("%w", err)
+	}
+	files := keyfile.Dir{Path: c.Data, Passphrase: passphrase}
+	keys, err := files.Load()
 	if err != nil {
 		return cli.Configf("%w", err)
 	}
@@ -143,7 +148,7 @@ func (c *LogResetAnchor) reset(ctx context.Context, env *cli.Env, s *store.Store
 		return err
 	}
 	a, err := authority.New(authority.Config{
-		Store: s, Deliverer: webhook.New(webhook.Options{}), Signer: signer, CheckpointKey: keys.Checkpoint, Anchor: anchor.In(c.Data),
+		Store: s, Deliverer: webhook.New(webhook.Options{}), Signer: signer, KeyRing: files, CheckpointKey: keys.Checkpoint, Anchor: anchor.In(c.Data),
 		Origin: c.Origin, Now: time.Now, Random: func(p []byte) { _, _ = rand.Read(p) }, Log: logger(env, "error", "text"),
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cobound/prova/internal/cli"
+	"github.com/cobound/prova/internal/keyfile"
 )
 
 // Serve is the command that runs the server.
@@ -26,7 +27,7 @@ type Serve struct {
 
 // Help is shown below the flags.
 func (Serve) Help() string {
-	return "The first start makes the signing keys and an owner key in the data directory. Example:\n\n  prova serve --data /var/lib/prova --addr 0.0.0.0:7788"
+	return "The first start makes the signing keys and an owner key in the data directory. With PROVA_KEY_PASSPHRASE, or PROVA_KEY_PASSPHRASE_FILE for a file that holds it, the key files are encrypted. Example:\n\n  prova serve --data /var/lib/prova --addr 0.0.0.0:7788"
 }
 
 // Run serves until the context ends.
@@ -62,6 +63,10 @@ func (c *Serve) settings(env *cli.Env) (settings, error) {
 	}
 	if c.TickEvery < 0 || c.TickEvery > 0 && c.TickEvery < time.Second {
 		return s, cli.Usagef("--tick-every is at least 1s, or 0 for off")
+	}
+	var err error
+	if s.passphrase, err = keyfile.Passphrase(env.Getenv); err != nil {
+		return s, cli.Configf("%w", err)
 	}
 	for _, text := range c.WebhookAllowCIDR {
 		prefix, err := netip.ParsePrefix(text)

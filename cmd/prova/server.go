@@ -31,6 +31,7 @@ type settings struct {
 	data         string
 	databaseURL  string
 	ownerKey     string // presets the owner's key; empty makes one
+	passphrase   []byte // of the key files; empty if they are not encrypted
 	origin       string
 	allowCIDRs   []netip.Prefix
 	deliveryLoop bool
@@ -84,7 +85,8 @@ func start(ctx context.Context, s settings) (*server, error) {
 
 func (s *server) begin(ctx context.Context) error {
 	program, _ := built()
-	keys, err := keyfile.Load(s.data)
+	files := keyfile.Dir{Path: s.data, Passphrase: s.passphrase}
+	keys, err := files.Load()
 	if err != nil {
 		return err
 	}
@@ -100,7 +102,7 @@ func (s *server) begin(ctx context.Context) error {
 	s.authority, err = authority.New(authority.Config{
 		Store:     s.store,
 		Deliverer: webhook.New(webhook.Options{AllowCIDRs: s.allowCIDRs, AllowLoopback: loopback(s.listener.Addr()), UserAgent: "prova/" + program}),
-		Signer:    signer, CheckpointKey: keys.Checkpoint, Origin: s.origin, Now: time.Now,
+		Signer:    signer, KeyRing: files, CheckpointKey: keys.Checkpoint, Origin: s.origin, Now: time.Now,
 		Random: func(p []byte) { _, _ = rand.Read(p) }, // never fails: crypto/rand ends the program instead
 		Anchor: anchor.In(s.data),
 		Log:    s.log,

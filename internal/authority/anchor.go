@@ -224,8 +224,11 @@ func (s *anchors) save(org, logID string) error {
 
 // MoveAnchors checks the logs of all orgs against what this server knows of
 // them and keeps their heads outside the database. A server calls it now and
-// then and when it ends.
+// then and when it ends. What was erased and could not be forgotten then, is.
 func (a *Authority) MoveAnchors(ctx context.Context) error {
+	if a.forget.Load() {
+		a.forgetErased(ctx)
+	}
 	orgs, err := a.Store.Orgs(ctx)
 	if err != nil {
 		return storeError("org", err)

@@ -16,19 +16,24 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/receipt"
 )
 
-// Config is what an Authority needs. Nothing but Anchor is optional.
+// Config is what an Authority needs. Nothing but Anchor and KeyRing is optional.
 type Config struct {
 	Store     Store
 	Deliverer Deliverer
 	// Signer signs receipts, CheckpointKey signs the heads of logs: two different keys.
+	// With a KeyRing, which holds Signer too, Bootstrap settles which of its keys signs.
 	Signer        receipt.Signer
 	CheckpointKey ed25519.PrivateKey
+	// KeyRing keeps the receipt keys; without one they cannot be rotated.
+	KeyRing KeyRing
 	// Anchor remembers outside the database what was shown of the logs; without
 	// one, a database that went back is noticed only while the server runs.
 	Anchor Anchor
@@ -47,6 +52,11 @@ type Authority struct {
 	recording *coalescer
 	ids       *sequence
 	anchors   *anchors
+	signing   atomic.Pointer[signers]
+	// rotating is held by whoever changes this server's keys.
+	rotating sync.Mutex
+	// forget says that ForgetErased is to be tried again.
+	forget atomic.Bool
 }
 
 // New checks the configuration.
@@ -57,7 +67,9 @@ func New(c Config) (*Authority, error) {
 	}
 	anchors := newAnchors(c.Anchor)
 	c.Store = guarded{c.Store, anchors}
-	return &Authority{Config: c, changed: newBroadcast(), recording: newCoalescer(), ids: &sequence{}, anchors: anchors}, nil
+	a := &Authority{Config: c, changed: newBroadcast(), recording: newCoalescer(), ids: &sequence{}, anchors: anchors}
+	a.signing.Store(&signers{current: c.Signer, all: []receipt.Signer{c.Signer}})
+	return a, nil
 }
 
 // Principal is who asks: the holder of an API key, or the system itself.

@@ -38,7 +38,7 @@ func (a *Authority) Bundle(ctx context.Context, p Principal, scope receipt.Scope
 	if err := b.sum(ctx); err != nil {
 		return storeError("log", err)
 	}
-	manifest, err := a.handOut(ctx, p, b.manifest)
+	manifest, err := a.handOut(ctx, p, b.signer, b.manifest)
 	if err != nil {
 		return err
 	}
@@ -49,9 +49,11 @@ func (a *Authority) Bundle(ctx context.Context, p Principal, scope receipt.Scope
 }
 
 // handOut appends the export receipt to the log.
-func (a *Authority) handOut(ctx context.Context, p Principal, m receipt.Manifest) ([]byte, error) {
+func (a *Authority) handOut(ctx context.Context, p Principal, signer string, m receipt.Manifest) ([]byte, error) {
 	now := a.now()
-	entry, sealed, err := a.sealedEntry(exportBody{a.common(p, receipt.KindExport, now), m}, now)
+	body := exportBody{a.common(p, receipt.KindExport, now), m}
+	body.KeyID = signer
+	entry, sealed, err := a.sealedEntry(body, now)
 	if err != nil {
 		return nil, err
 	}
@@ -68,8 +70,10 @@ func (a *Authority) handOut(ctx context.Context, p Principal, m receipt.Manifest
 
 // bundle is a bundle on its way.
 type bundle struct {
-	a        *Authority
-	org      string
+	a   *Authority
+	org string
+	// signer is the key that signs the manifest: the one of before the checkpoint, whose addition the bundle holds.
+	signer   string
 	manifest receipt.Manifest
 	// pick selects the receipts besides the key events, and kinds those kinds; nil is all.
 	pick      EntryFilter
@@ -87,7 +91,7 @@ func (a *Authority) planBundle(ctx context.Context, p Principal, scope receipt.S
 			return nil, invalid("", "%v", err)
 		}
 	}
-	b := &bundle{a: a, org: p.Org, small: map[string][]byte{receipt.FileReadme: receipt.BundleReadme()}}
+	b := &bundle{a: a, org: p.Org, signer: a.signer().KeyID(), small: map[string][]byte{receipt.FileReadme: receipt.BundleReadme()}}
 	first := int64(0)
 	var err error
 	switch {

@@ -106,8 +106,15 @@ func (b *bundle) sum(ctx context.Context) error {
 		m.Files = append(m.Files, sum.File())
 	}
 	sum := receipt.NewFileSum(receipt.FileReceipts)
+	erased, err := b.erasures(ctx)
+	if err != nil {
+		return err
+	}
 	var line []byte
-	err := b.eachReceipt(ctx, func(e Entry) error {
+	err = b.eachReceipt(ctx, func(e Entry) error {
+		for _, field := range erased[e.Index] {
+			m.Redactions = append(m.Redactions, receipt.Redaction{EventID: e.EventID, Field: field})
+		}
 		m.Counts[e.Kind]++
 		line = receipt.AppendLine(line[:0], e.Index, e.Raw)
 		_, _ = sum.Write(line)
@@ -118,6 +125,20 @@ func (b *bundle) sum(ctx context.Context) error {
 		err = m.Check()
 	}
 	return err
+}
+
+// erasures are the fields that were erased of the receipts that were picked, by log index.
+func (b *bundle) erasures(ctx context.Context) (map[int64][]string, error) {
+	out := map[int64][]string{}
+	err := b.a.Store.View(ctx, b.org, func(s Snapshot) error {
+		clear(out)
+		list, err := s.Erasures(b.pick.From, b.pick.Before)
+		for _, e := range list {
+			out[e.Index] = append(out[e.Index], e.Field)
+		}
+		return err
+	})
+	return out, err
 }
 
 // follow notes where the rollout of the bundle stands.

@@ -27,7 +27,7 @@ func (a *Authority) operatorAction(tx Tx, p Principal, now time.Time, action str
 }
 
 // signed appends one receipt of the server's own.
-func (a *Authority) signed(tx Tx, body any, now time.Time) error {
+func (a *Authority) signed(tx Tx, body keyed, now time.Time) error {
 	entry, _, err := a.sealedEntry(body, now)
 	if err != nil {
 		return err

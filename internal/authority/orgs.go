@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -16,14 +15,6 @@ import (
 
 // DefaultOrg is the one that a new installation has.
 const DefaultOrg = "default"
-
-// keyEventBody is the body of a key_event receipt.
-type keyEventBody struct {
-	common
-	// Event is add.
-	Event string         `json:"event"`
-	Key   api.SigningKey `json:"key"`
-}
 
 // Bootstrap makes a new installation usable and publishes this server's keys.
 // It may be run at every start. A non-empty ownerKey is added to the default
@@ -38,6 +29,11 @@ func (a *Authority) Bootstrap(ctx context.Context, ownerKey string) (created boo
 	if err := a.loadAnchors(ctx, orgs); err != nil {
 		return false, err
 	}
+	if len(orgs) > 0 {
+		if err := a.chooseSigner(ctx); err != nil {
+			return false, err
+		}
+	}
 	for _, k := range a.publicKeys(a.now()) {
 		if err := a.Store.SaveSigningKey(ctx, k); err != nil {
 			return false, storeError("signing key", err)
@@ -50,6 +46,7 @@ func (a *Authority) Bootstrap(ctx context.Context, ownerKey string) (created boo
 		}
 		orgs = []Org{org}
 	}
+	a.forgetErased(ctx) // of a server that broke off between an erasure and this
 	for _, org := range orgs {
 		if a.anchors.refusal(org.Name) != nil {
 			continue
@@ -58,6 +55,9 @@ func (a *Authority) Bootstrap(ctx context.Context, ownerKey string) (created boo
 			return false, err
 		}
 		if err := a.publishKeys(ctx, org.Name); err != nil {
+			return false, err
+		}
+		if err := a.retireSuperseded(ctx, org.Name); err != nil {
 			return false, err
 		}
 	}
@@ -111,7 +111,7 @@ func (a *Authority) ownerKey(ctx context.Context, text string) (bool, error) {
 func (a *Authority) publicKeys(now time.Time) []api.SigningKey {
 	checkpoint := a.CheckpointKey.Public().(ed25519.PublicKey)
 	return []api.SigningKey{
-		{KeyID: a.Signer.KeyID(), Purpose: receipt.PurposeReceipt, Algorithm: "ed25519", PublicKey: base64.StdEncoding.EncodeToString(a.Signer.Public()), CreatedAt: now},
+		signingKey(a.signer(), now),
 		{KeyID: receipt.KeyID(checkpoint), Purpose: receipt.PurposeCheckpoint, Algorithm: "ed25519", PublicKey: base64.StdEncoding.EncodeToString(checkpoint), CreatedAt: now},
 	}
 }
@@ -119,19 +119,17 @@ func (a *Authority) publicKeys(now time.Time) []api.SigningKey {
 // publishKeys appends a key_event for each of this server's keys that the org's log does not know yet.
 func (a *Authority) publishKeys(ctx context.Context, org string) error {
 	now := a.now()
-	err := a.Store.Update(ctx, org, func(tx Tx) error {
-		if _, err := tx.LockHead(); err != nil {
-			return err
-		}
-		known, err := tx.Entries(EntryFilter{Kind: api.KindKeyEvent}, 1000)
+	keys := a.publicKeys(now)
+	if org != DefaultOrg { // a new org's log begins with the keys of all servers that were introduced to one another
+		others, err := a.keysThatHold(ctx)
 		if err != nil {
 			return err
 		}
-		for _, k := range a.publicKeys(now) {
-			if hasKey(known, k.KeyID) {
-				continue
-			}
-			if err := a.signed(tx, keyEventBody{common: a.common(System(org), api.KindKeyEvent, now), Event: "add", Key: k}, now); err != nil {
+		keys = append(keys, others...)
+	}
+	err := a.Store.Update(ctx, org, func(tx Tx) error {
+		for _, k := range keys {
+			if err := a.addKey(tx, System(org), k, "", now); err != nil {
 				return err
 			}
 		}
@@ -140,16 +138,41 @@ func (a *Authority) publishKeys(ctx context.Context, org string) error {
 	return storeError("log", err)
 }
 
-// hasKey looks for the key_event that added a key. Receipts of another shape are passed over.
-func hasKey(known []Entry, id string) bool {
-	for _, e := range known {
-		var body keyEventBody
-		r, err := receipt.Parse(e.Raw)
-		if err == nil && json.Unmarshal(r.Body, &body) == nil && body.Event == "add" && body.Key.KeyID == id {
-			return true
+// keysThatHold are the receipt keys that may sign in the default org's log and
+// whose additions go back to the key that those of this server's go back to. A
+// key that only added itself there is passed over: whoever can write to the
+// database can do that.
+func (a *Authority) keysThatHold(ctx context.Context) ([]api.SigningKey, error) {
+	all, err := a.SigningKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var states map[string]keyState
+	var size int64
+	err = a.Store.View(ctx, DefaultOrg, func(s Snapshot) error {
+		head, err := s.Head()
+		if err != nil {
+			return err
+		}
+		size = head.Tree.Size()
+		states, err = keyStates(s)
+		return err
+	})
+	var out []api.SigningKey
+	for _, k := range all {
+		if states[k.KeyID].holds(size) && rootOf(states, k.KeyID) == rootOf(states, a.signer().KeyID()) {
+			out = append(out, k)
 		}
 	}
-	return false
+	return out, storeError("log", err)
+}
+
+// rootOf is the key that a chain of additions begins with.
+func rootOf(states map[string]keyState, id string) string {
+	for k := states[id]; k.by != "" && k.by != id; k = states[id] {
+		id = k.by
+	}
+	return id
 }
 
 // SigningKeys lists the public keys of all servers; anybody may read them.
@@ -222,7 +245,7 @@ func (a *Authority) CreateOrg(ctx context.Context, p Principal, r api.CreateOrg)
 
 func operator(p Principal) error {
 	if p.Org != DefaultOrg || p.Environment != "" {
-		return fail(CodeForbidden, "only the operator, with a key of the org %q, may manage orgs", DefaultOrg)
+		return fail(CodeForbidden, "only the operator, with a key of the org %q, may manage orgs and the keys that sign", DefaultOrg)
 	}
 	return p.need(api.OrgManage)
 }

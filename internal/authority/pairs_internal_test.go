@@ -47,6 +47,7 @@ func TestPairingIsBounded(t *testing.T) {
 	}
 	s := &shelf{}
 	a := &Authority{Config: Config{Store: s, Signer: signer, Random: func([]byte) {}}, ids: &sequence{}}
+	a.signing.Store(&signers{current: signer, all: []receipt.Signer{signer}})
 	add := func(e Entry, metric string) {
 		e.Index, e.Environment = int64(len(s.entries)), "production"
 		data, err := json.Marshal(runBody{

@@ -64,6 +64,8 @@ type Instance interface {
 	SigningKeys(ctx context.Context) ([]api.SigningKey, error)
 	// DueDeliveries lists pending deliveries whose time has come, oldest first: of one org, or of all if org is empty.
 	DueDeliveries(ctx context.Context, org string, now time.Time, limit int) ([]DeliveryRef, error)
+	// ForgetErased removes what was erased from the files beside the database's own, where the store keeps such files; an error while somebody reads.
+	ForgetErased(ctx context.Context) error
 	// Ping reports whether the database answers.
 	Ping(ctx context.Context) error
 }
@@ -114,6 +116,7 @@ type Entry struct {
 	Index       int64
 	EventID     string
 	Kind        string
+	KeyID       string // of the signature; looked at by whoever appends, not stored beside Raw
 	Raw         []byte // the envelope as it was signed; never re-encoded
 	Leaf        tlog.Hash
 	AppID       string
@@ -124,14 +127,14 @@ type Entry struct {
 	ProbeID     string
 	// IdempotencyKey is the client's; empty if it sent none. Unique per org, environment and app.
 	IdempotencyKey string
-	// RequestHash is the SHA-256 of the event as it was sent; zero for receipts of the server's own.
+	// RequestHash is the SHA-256 of the event as it was sent, without its payload; zero for receipts of the server's own, and for those with a payload that an earlier version recorded.
 	RequestHash [32]byte
 	// Epoch is the epoch of AppID and Environment that a run or outcome counts in; 0 for other kinds.
 	Epoch      int64
 	RecordedAt time.Time
 	// Metrics are the names of a run's or outcome's metrics, sorted.
 	Metrics  []string
-	Payloads []Payload // written by Append, not read back
+	Payloads []Payload // written by Append, read by Payloads
 }
 
 // Payload is one erasable field whose commitment stands in the receipt.
@@ -139,6 +142,12 @@ type Payload struct {
 	Field string
 	Salt  [32]byte
 	Value []byte // canonical JSON
+}
+
+// Erased names a payload field that was erased.
+type Erased struct {
+	Index int64
+	Field string
 }
 
 // EntryFilter selects entries; a zero member selects all.
@@ -163,6 +172,12 @@ type LogReader interface {
 	EntryByKey(appID, environment, key string) (Entry, error)
 	// RunEntries lists the run and the outcomes that carry a run id, in log order.
 	RunEntries(appID, environment, runID string) ([]Entry, error)
+	// KeyEnd is the log index from which a key signs no more, if there is one.
+	KeyEnd(keyID string) (from int64, ended bool, err error)
+	// Payloads are the payload fields of the receipt at an index that were not erased, by name.
+	Payloads(index int64) ([]Payload, error)
+	// Erasures are the payload fields of the receipts [from, before) that were erased, by index and name.
+	Erasures(from, before int64) ([]Erased, error)
 	// Checkpoint is the newest one that was persisted; ErrNotFound before the first.
 	Checkpoint() (api.Checkpoint, error)
 	// CheckpointAt is the one of a size; ErrNotFound if none was persisted.
@@ -187,6 +202,10 @@ type LogWriter interface {
 	LockHead() (Head, error)
 	// Append writes entries, whose indexes follow the locked head without a gap, the nodes of the Merkle tree that they complete, and the head after them, which it checks. ErrExists if an idempotency key or an event id is taken.
 	Append(entries []Entry, after Head) error
+	// EndKey keeps the log index from which a key signs no more; the smallest counts.
+	EndKey(keyID string, from int64) error
+	// ErasePayloads deletes payload fields with their salts and returns those that were there.
+	ErasePayloads(index int64, fields []string) ([]string, error)
 	// SaveCheckpoint persists a checkpoint unless one of its size is there; either way it returns the one that is.
 	SaveCheckpoint(c api.Checkpoint) (api.Checkpoint, error)
 	// RenameLog gives the org's log another id.

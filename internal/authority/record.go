@@ -21,7 +21,7 @@ import (
 // Submission is one event of an ingest request.
 type Submission struct {
 	Event api.Event
-	// Canonical are the RFC 8785 bytes of the event as it was sent; their digest decides what counts as the same body.
+	// Canonical are the RFC 8785 bytes of the event as it was sent; their digest, and the payload beside it, decide what counts as the same body.
 	Canonical []byte
 	// Release stands in for a source.release that the event does not carry.
 	Release string
@@ -33,7 +33,7 @@ type Submission struct {
 func reserved(kind string) bool {
 	switch kind {
 	case api.KindRolloutCreated, api.KindRolloutDecision, api.KindRolloutAction, api.KindKeyEvent, api.KindOperatorAction,
-		"pairwise_judgment", "erasure", "export":
+		"pairwise_judgment", kindErasure, "export":
 		return true
 	}
 	return false
@@ -56,6 +56,14 @@ func (a *Authority) Record(ctx context.Context, p Principal, batch []Submission)
 	if err := p.need(api.AuditIngest); err != nil {
 		return nil, err
 	}
+	results, err := a.recordOnce(ctx, p, batch)
+	if errors.Is(err, errKeyEnded) { // the key was rotated under way: the new one signs
+		results, err = a.recordOnce(ctx, p, batch)
+	}
+	return results, err
+}
+
+func (a *Authority) recordOnce(ctx context.Context, p Principal, batch []Submission) ([]api.IngestResult, error) {
 	now := a.now()
 	results := make([]api.IngestResult, len(batch))
 	work := make([]*pending, len(batch))
@@ -202,7 +210,14 @@ func (a *Authority) duplicate(tx Tx, w *pending, seen map[[3]string]*pending) (b
 	if !found {
 		return false, nil
 	}
-	if first.RequestHash != w.entry.RequestHash {
+	same := first.RequestHash == w.entry.RequestHash || first.RequestHash == [32]byte{} // of an earlier version, whose digest was taken away
+	if same {
+		var err error
+		if same, err = samePayload(tx, first, w.entry); err != nil {
+			return false, err
+		}
+	}
+	if !same {
 		refuse(w.result, &Error{
 			Code: CodeConflict, Fields: []api.FieldError{{Pointer: "/idempotency_key", Detail: "used before with another body"}},
 			Detail: fmt.Sprintf("the idempotency_key %q was used before for another body (receipt %s); send a new key, or the same body", w.entry.IdempotencyKey, first.EventID),
@@ -229,8 +244,15 @@ type runBody struct {
 // prepare checks an event, fills in what it leaves out and signs it.
 func (a *Authority) prepare(p Principal, s Submission, now time.Time) (Entry, api.Event, error) {
 	e := s.Event
+	sent := s.Canonical
+	if len(e.Payload) > 0 {
+		var err error
+		if sent, err = withoutPayload(sent); err != nil {
+			return Entry{}, e, invalid("", "the event cannot be written as JSON: %v", err)
+		}
+	}
 	hash := sha256.New()
-	hash.Write(s.Canonical)
+	hash.Write(sent)
 	if e.Source.Release == "" && s.Release != "" {
 		e.Source.Release = s.Release
 		hash.Write([]byte{0})
@@ -257,12 +279,16 @@ func (a *Authority) prepare(p Principal, s Submission, now time.Time) (Entry, ap
 	if err != nil {
 		return Entry{}, e, invalid("", "the event cannot be written as JSON: %v", err)
 	}
-	sealed, err := a.Signer.Seal(data)
+	signer, ok := a.signing.Load().find(body.KeyID)
+	if !ok {
+		return Entry{}, e, fail(CodeInternal, "the receipt names a key that is not at hand")
+	}
+	sealed, err := signer.Seal(data)
 	if err != nil {
 		return Entry{}, e, sealError(err)
 	}
 	entry := Entry{
-		EventID: sealed.EventID, Kind: sealed.Kind, Raw: sealed.Raw, Leaf: sealed.LeafHash, RecordedAt: now,
+		EventID: sealed.EventID, Kind: sealed.Kind, KeyID: signer.KeyID(), Raw: sealed.Raw, Leaf: sealed.LeafHash, RecordedAt: now,
 		AppID: e.Source.AppID, Environment: e.Source.Environment, Release: e.Source.Release, RunID: e.RunID, ProbeID: e.ProbeID,
 		IdempotencyKey: e.IdempotencyKey, RequestHash: [32]byte(hash.Sum(nil)), Metrics: slices.Sorted(maps.Keys(e.Metrics)), Payloads: payloads,
 	}

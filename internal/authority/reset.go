@@ -50,6 +50,11 @@ func (a *Authority) ResetAnchor(ctx context.Context, confirm bool) ([]AnchorRese
 	if !confirm || len(all) == 0 {
 		return all, nil
 	}
+	if len(orgs) > 0 {
+		if err := a.chooseSigner(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if len(orgs) == 0 {
 		if err := a.Store.CreateOrg(ctx, Org{Name: DefaultOrg, CreatedAt: a.now(), LogID: a.secret(10)}); err != nil {
 			return nil, storeError("org", err)

@@ -24,13 +24,18 @@ type common struct {
 	Source         *api.EventSource `json:"source,omitempty"`
 }
 
+// keyed is a body that names the key that it is to be signed with.
+type keyed interface{ signingKey() string }
+
+func (c common) signingKey() string { return c.KeyID }
+
 // stamp is how times stand in receipts.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 func (a *Authority) common(p Principal, kind string, now time.Time) common {
 	return common{
 		Schema: receipt.Schema, EventID: a.newID("evt_", now), Org: p.Org, Kind: kind,
-		OccurredAt: stamp(now), RecordedAt: stamp(now), Actor: p.Actor(), KeyID: a.Signer.KeyID(),
+		OccurredAt: stamp(now), RecordedAt: stamp(now), Actor: p.Actor(), KeyID: a.signer().KeyID(),
 	}
 }
 
@@ -50,16 +55,20 @@ type subject struct {
 }
 
 // sealedEntry signs a body of the server's own and makes its log entry; the index is the caller's to set.
-func (a *Authority) sealedEntry(body any, now time.Time) (Entry, receipt.Sealed, error) {
+func (a *Authority) sealedEntry(body keyed, now time.Time) (Entry, receipt.Sealed, error) {
+	signer, ok := a.signing.Load().find(body.signingKey())
+	if !ok {
+		return Entry{}, receipt.Sealed{}, fail(CodeInternal, "the receipt names a key that is not at hand")
+	}
 	data, err := json.Marshal(body)
 	if err != nil {
 		return Entry{}, receipt.Sealed{}, &Error{Code: CodeInternal, Detail: "the receipt could not be written", Cause: err}
 	}
-	sealed, err := a.Signer.Seal(data)
+	sealed, err := signer.Seal(data)
 	if err != nil {
 		return Entry{}, receipt.Sealed{}, &Error{Code: CodeInternal, Detail: "the receipt could not be signed", Cause: err}
 	}
-	return Entry{EventID: sealed.EventID, Kind: sealed.Kind, Raw: sealed.Raw, Leaf: sealed.LeafHash, RecordedAt: now}, sealed, nil
+	return Entry{EventID: sealed.EventID, Kind: sealed.Kind, KeyID: signer.KeyID(), Raw: sealed.Raw, Leaf: sealed.LeafHash, RecordedAt: now}, sealed, nil
 }
 
 // appendEntries gives entries the next indexes of the locked head and writes them.
@@ -68,6 +77,9 @@ func appendEntries(tx Tx, head Head, entries []Entry) (Head, error) {
 	for i := range entries {
 		entries[i].Index = head.Tree.Size() + int64(i)
 		leaves[i] = entries[i].Leaf
+	}
+	if err := checkSigners(tx, entries); err != nil {
+		return head, err
 	}
 	head.Tree = head.Tree.Append(leaves...)
 	return head, tx.Append(entries, head)

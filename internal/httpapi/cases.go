@@ -55,8 +55,19 @@ type Evidence interface {
 	Export(ctx context.Context, p authority.Principal, from int64, w io.Writer) error
 	// Bundle writes a tar of what verifies a receipt, a rollout or a range offline. An error before the first byte leaves w untouched.
 	Bundle(ctx context.Context, p authority.Principal, scope receipt.Scope, w io.Writer) error
+	// Erase deletes payload fields of a receipt, for good.
+	Erase(ctx context.Context, p authority.Principal, eventID string, r api.Erase) (api.Erasure, error)
 	SigningKeys(ctx context.Context) ([]api.SigningKey, error)
 	SigningKey(ctx context.Context, keyID string) (api.SigningKey, error)
+	SigningKeyChanges
+}
+
+// SigningKeyChanges changes the receipt keys; each change is a receipt in the log of every org.
+type SigningKeyChanges interface {
+	AddKey(ctx context.Context, p authority.Principal, r api.AddKey) (api.KeyChange, error)
+	RotateKey(ctx context.Context, p authority.Principal, reason string) (api.KeyChange, error)
+	RetireKey(ctx context.Context, p authority.Principal, id, reason string) (api.KeyChange, error)
+	RevokeKey(ctx context.Context, p authority.Principal, id string, r api.RevokeKey) (api.KeyChange, error)
 }
 
 // Log shows that the log only grows.

@@ -73,6 +73,36 @@ func (f *fake) RevokeAPIKey(context.Context, authority.Principal, string) (api.A
 	return k, f.err
 }
 
+func aChange() api.KeyChange {
+	from := int64(7)
+	return api.KeyChange{Event: "revoke", Key: api.SigningKey{KeyID: "k", Purpose: "receipt", Algorithm: "ed25519", PublicKey: "cA==", CreatedAt: at}, Ended: "k", FromIndex: &from, Reason: "because"}
+}
+
+func (f *fake) AddKey(_ context.Context, _ authority.Principal, r api.AddKey) (api.KeyChange, error) {
+	f.argument = r
+	return aChange(), f.err
+}
+
+func (f *fake) RotateKey(_ context.Context, _ authority.Principal, reason string) (api.KeyChange, error) {
+	f.argument = reason
+	return aChange(), f.err
+}
+
+func (f *fake) RetireKey(_ context.Context, _ authority.Principal, _, reason string) (api.KeyChange, error) {
+	f.argument = reason
+	return aChange(), f.err
+}
+
+func (f *fake) RevokeKey(_ context.Context, _ authority.Principal, _ string, r api.RevokeKey) (api.KeyChange, error) {
+	f.argument = r
+	return aChange(), f.err
+}
+
+func (f *fake) Erase(_ context.Context, _ authority.Principal, id string, r api.Erase) (api.Erasure, error) {
+	f.argument = r
+	return api.Erasure{EventID: id, Fields: []string{"input"}, AlreadyErased: []string{"output"}, Ground: r.Ground, Receipt: &api.ReceiptItem{LogIndex: 9, Receipt: []byte(aReceipt)}}, f.err
+}
+
 func (f *fake) CreateOrg(_ context.Context, _ authority.Principal, r api.CreateOrg) (api.Org, error) {
 	return api.Org{Name: r.Name, CreatedAt: at, OwnerKey: "prv_o_shown-once"}, f.err
 }

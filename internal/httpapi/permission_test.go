@@ -105,7 +105,7 @@ func (o *org) newKey(permissions ...api.Permission) api.APIKey {
 }
 
 // things are one of everything that has an id.
-type things struct{ app, receipt, rollout, hook, delivery, key string }
+type things struct{ app, receipt, rollout, hook, delivery, key, signing string }
 
 func (o *org) things() things {
 	o.t.Helper()
@@ -131,7 +131,9 @@ func (o *org) things() things {
 	o.do(o.owner, "POST", "/api/v1/webhooks/"+hook.ID+"/test", "", &d)
 	var k api.APIKey
 	o.do(o.owner, "POST", "/api/v1/api-keys", `{"name":"k","permissions":["release.read"]}`, &k)
-	x.rollout, x.hook, x.delivery, x.key = ro.ID, hook.ID, d.ID, k.ID
+	var keys api.List[api.SigningKey]
+	o.do(o.owner, "GET", "/api/v1/keys", "", &keys)
+	x.rollout, x.hook, x.delivery, x.key, x.signing = ro.ID, hook.ID, d.ID, k.ID, keys.Items[0].KeyID
 	return x
 }
 
@@ -158,6 +160,8 @@ func (x things) path(pattern, query string) (method, path string) {
 		id = x.rollout
 	case strings.Contains(path, "/apps/{id}"):
 		id = x.app
+	case strings.Contains(path, "/v1/keys/{id}"):
+		id = x.signing
 	case strings.Contains(path, "/api-keys/{id}"):
 		id = x.key
 	}
@@ -185,6 +189,12 @@ var (
 		"POST /api/v1/audit/ingest":          aRun,
 		"POST /api/v1/rollouts":              aCreate,
 		"POST /api/v1/orgs":                  `{"name":"another"}`,
+
+		"POST /api/v1/keys":                      `{"public_key":"O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik=","reason":"because"}`,
+		"POST /api/v1/keys/rotate":               aReason,
+		"POST /api/v1/keys/{id}/retire":          aReason,
+		"POST /api/v1/keys/{id}/revoke":          aReason,
+		"POST /api/v1/audit/receipts/{id}/erase": `{"ground":"because"}`,
 	}
 )
 
@@ -241,7 +251,7 @@ func TestPermissions(t *testing.T) {
 // things that nobody has, and holds nothing of x.
 func foreign(t *testing.T, other *org, rt route, x things) {
 	t.Helper()
-	nobody := things{app: "nobody", receipt: "evt_nobody", rollout: "rol_nobody", hook: "whk_nobody", delivery: "dlv_nobody", key: "nobody"}
+	nobody := things{app: "nobody", receipt: "evt_nobody", rollout: "rol_nobody", hook: "whk_nobody", delivery: "dlv_nobody", key: "nobody", signing: "nobody"}
 	method, path, body := x.request(rt)
 	w := other.do(other.owner, method, path, body, nil)
 	for _, id := range x.all() {
@@ -257,6 +267,10 @@ func foreign(t *testing.T, other *org, rt route, x things) {
 	absent := other.do(other.owner, method, path, body, nil)
 	if w.Code != absent.Code || w.Body.String() != absent.Body.String() {
 		t.Errorf("foreign: %d %s\nabsent:  %d %s", w.Code, w.Body, absent.Code, absent.Body)
+	}
+	if rt.permission == api.OrgManage { // the operator's alone
+		wantProblem(t, w, 403, "forbidden")
+		return
 	}
 	if unseen := strings.Contains(rt.pattern, "/apps/"); w.Code != 404 && !unseen { // an app that was not seen has no releases
 		t.Errorf("foreign: status %d: %s", w.Code, w.Body)

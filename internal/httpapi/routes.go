@@ -30,6 +30,7 @@ func (s *service) routes() []route {
 		{"GET /api/v1/audit/receipts", api.AuditRead, serve(readReceiptList, s.receipts)},
 		{"GET /api/v1/audit/receipts/{id}", api.AuditRead, serve(byID, s.receipt)},
 		{"GET /api/v1/audit/receipts/{id}/bundle", api.AuditRead, serve(readReceiptScope, s.bundle)},
+		{"POST /api/v1/audit/receipts/{id}/erase", api.KeyManage, serve(readErase, s.erase)},
 		{"GET /api/v1/audit/bundle", api.AuditRead, serve(readScope, s.bundle)},
 		{"GET /api/v1/audit/export", api.AuditRead, serve(readFrom, s.export)},
 		{"GET /api/v1/log/checkpoint", api.AuditRead, serve(readSize, s.checkpoint)},
@@ -39,6 +40,10 @@ func (s *service) routes() []route {
 		{"POST /api/v1/log/scrub", api.AuditRead, serve(readScrub, s.scrub)},
 		{"GET /api/v1/keys", open, serve(nothing, s.signingKeys)},
 		{"GET /api/v1/keys/{id}", open, serve(byID, s.signingKey)},
+		{"POST /api/v1/keys", api.OrgManage, serve(body[api.AddKey], s.addKey)},
+		{"POST /api/v1/keys/rotate", api.OrgManage, serve(readReason, s.rotateKey)},
+		{"POST /api/v1/keys/{id}/retire", api.OrgManage, serve(readOperatorAction, s.retireKey)},
+		{"POST /api/v1/keys/{id}/revoke", api.OrgManage, serve(readRevokeKey, s.revokeKey)},
 
 		{"GET /api/v1/compare", api.ReleaseRead, serve(readCompare, s.compare)},
 		{"POST /api/v1/compare", api.ReleaseRead, serve(body[api.CompareRequest], s.compare)},

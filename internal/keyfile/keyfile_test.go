@@ -1,6 +1,7 @@
 package keyfile_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,14 +12,14 @@ import (
 
 func TestKeysStay(t *testing.T) {
 	dir := t.TempDir()
-	first, err := keyfile.Load(dir)
+	first, err := keyfile.Dir{Path: dir}.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if first.Receipt.Equal(first.Checkpoint) {
 		t.Error("one key for both purposes")
 	}
-	again, err := keyfile.Load(dir)
+	again, err := keyfile.Dir{Path: dir}.Load()
 	if err != nil || !again.Receipt.Equal(first.Receipt) || !again.Checkpoint.Equal(first.Checkpoint) {
 		t.Errorf("other keys at the second start: %v", err)
 	}
@@ -51,13 +52,13 @@ func TestRefusedKeys(t *testing.T) {
 		}, "the same key"},
 	} {
 		dir := t.TempDir()
-		if _, err := keyfile.Load(dir); err != nil {
+		if _, err := (keyfile.Dir{Path: dir}).Load(); err != nil {
 			t.Fatal(err)
 		}
 		if err := c.spoil(filepath.Join(dir, keyfile.ReceiptKey), filepath.Join(dir, keyfile.CheckpointKey)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := keyfile.Load(dir); err == nil || !strings.Contains(err.Error(), c.says) {
+		if _, err := (keyfile.Dir{Path: dir}).Load(); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("a file that %s: %v", name, err)
 		}
 	}
@@ -73,5 +74,77 @@ func TestSecretsAreNeverOverwritten(t *testing.T) {
 	}
 	if data, err := os.ReadFile(path); err != nil || string(data) != "one" {
 		t.Errorf("%q, %v", data, err)
+	}
+}
+
+func TestEncryptedKeys(t *testing.T) {
+	dir := t.TempDir()
+	plain := keyfile.Dir{Path: dir}
+	first, err := plain.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := plain.Create(); err != nil {
+		t.Fatal(err)
+	}
+	sealed := keyfile.Dir{Path: dir, Passphrase: []byte("correct horse")}
+	if _, err := sealed.Load(); err == nil || !strings.Contains(err.Error(), "prova keys encrypt") {
+		t.Errorf("a file that is not encrypted, with a passphrase: %v", err)
+	}
+	if names, err := sealed.Encrypt(); err != nil || len(names) != 3 {
+		t.Fatalf("%v, %v", names, err)
+	}
+	if names, err := sealed.Encrypt(); err != nil || len(names) != 0 {
+		t.Errorf("a second time: %v, %v", names, err)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) != 3 {
+		t.Errorf("%v, %v", files, err)
+	}
+	for _, f := range files {
+		data, err := os.ReadFile(filepath.Join(dir, f.Name()))
+		if err != nil || !strings.HasPrefix(string(data), "-----BEGIN PROVA ENCRYPTED PRIVATE KEY-----") {
+			t.Errorf("%s: %s, %v", f.Name(), data, err)
+		}
+		if info, err := f.Info(); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", f.Name(), info.Mode(), err)
+		}
+	}
+	again, err := sealed.Load()
+	if err != nil || !again.Receipt.Equal(first.Receipt) || !again.Checkpoint.Equal(first.Checkpoint) {
+		t.Errorf("other keys: %v", err)
+	}
+	if _, err := sealed.Create(); err != nil { // encrypted, too
+		t.Fatal(err)
+	}
+	if signers, err := sealed.Signers(); err != nil || len(signers) != 3 {
+		t.Errorf("%d signers, %v", len(signers), err)
+	}
+	if _, err := plain.Load(); err == nil || !strings.Contains(err.Error(), "PROVA_KEY_PASSPHRASE") {
+		t.Errorf("without a passphrase: %v", err)
+	}
+	if _, err := (keyfile.Dir{Path: dir, Passphrase: []byte("Correct horse")}).Load(); !errors.Is(err, keyfile.ErrPassphrase) {
+		t.Errorf("a wrong passphrase: %v", err)
+	}
+}
+
+func TestPassphrase(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "passphrase")
+	if err := os.WriteFile(file, []byte("from a file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ direct, file, want, says string }{
+		{"", "", "", ""},
+		{"direct", "", "direct", ""},
+		{"", file, "from a file", ""},
+		{"direct", file, "", "set one"},
+		{"", file + "x", "", "PROVA_KEY_PASSPHRASE_FILE"},
+	} {
+		got, err := keyfile.Passphrase(func(name string) string {
+			return map[string]string{"PROVA_KEY_PASSPHRASE": c.direct, "PROVA_KEY_PASSPHRASE_FILE": c.file}[name]
+		})
+		if string(got) != c.want || (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%+v: %q, %v", c, got, err)
+		}
 	}
 }

@@ -96,6 +96,7 @@ func openFile(path string, extra url.Values, connections int) (*sql.DB, error) {
 			"journal_size_limit(134217728)", // what a long read let grow shrinks again
 			"cache_size(-32768)",            // KiB
 			"temp_store(memory)",
+			"secure_delete(on)",                         // what is deleted, and pages that are given back, are zeroed
 			"fullfsync(on)", "checkpoint_fullfsync(on)", // where fsync alone does not reach the disk
 		},
 	}

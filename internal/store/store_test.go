@@ -69,6 +69,8 @@ func (s *servers) CreateOrg(ctx context.Context, org authority.Org) error {
 	return s.one().CreateOrg(ctx, org)
 }
 
+func (s *servers) ForgetErased(ctx context.Context) error { return s.one().ForgetErased(ctx) }
+
 func (s *servers) Orgs(ctx context.Context) ([]authority.Org, error) { return s.one().Orgs(ctx) }
 
 func (s *servers) APIKey(ctx context.Context, id string) (authority.APIKey, error) {

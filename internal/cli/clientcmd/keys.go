@@ -12,11 +12,18 @@ import (
 	"github.com/cobound/prova/internal/cli/connect"
 )
 
-// Keys is the family of commands for API keys.
+// Keys is the family of commands for API keys, which callers show, and for the
+// server's receipt keys, which sign.
 type Keys struct {
 	Create KeysCreate `cmd:"" help:"Make an API key; its secret is shown once."`
-	List   KeysList   `cmd:"" help:"List the API keys, revoked ones too."`
-	Revoke KeysRevoke `cmd:"" help:"End an API key at once."`
+	List   KeysList   `cmd:"" help:"List the API keys, or with --signing the server's keys."`
+	Revoke KeysRevoke `cmd:"" help:"End an API key at once, or a receipt key that others may have."`
+
+	Rotate  KeysRotate  `cmd:"" help:"Give the server a new receipt key."`
+	Retire  KeysRetire  `cmd:"" help:"End a receipt key, as planned."`
+	Add     KeysAdd     `cmd:"" help:"Add another server's receipt key."`
+	New     KeysNew     `cmd:"" help:"Make the key files of a server before its first start."`
+	Encrypt KeysEncrypt `cmd:"" help:"Encrypt the key files under a passphrase."`
 }
 
 // KeysCreate makes a key.
@@ -70,16 +77,22 @@ func joinPermissions(list []api.Permission) string {
 }
 
 // KeysList lists the keys.
-type KeysList struct{ JSON }
+type KeysList struct {
+	Signing bool `help:"List the keys that sign receipts and checkpoints instead."`
+	JSON
+}
 
 // Help shows an example.
-func (KeysList) Help() string { return "Example:\n\n  prova keys list" }
+func (KeysList) Help() string { return "Example:\n\n  prova keys list\n  prova keys list --signing" }
 
 // Run lists.
 func (c KeysList) Run(ctx context.Context, env *cli.Env) error {
 	client, err := connect.Client(env)
 	if err != nil {
 		return err
+	}
+	if c.Signing {
+		return c.signing(ctx, env, client)
 	}
 	keys, err := client.APIKeys(ctx)
 	if err != nil {
@@ -111,18 +124,33 @@ func (c KeysList) Run(ctx context.Context, env *cli.Env) error {
 
 // KeysRevoke ends a key.
 type KeysRevoke struct {
-	ID string `arg:"" help:"The key's id, from the list."`
+	ID     string     `arg:"" help:"The key's id, from the list: prv_… of an API key, 64 hex digits of a receipt key."`
+	Reason string     `placeholder:"TEXT" help:"Why, for a receipt key: it is signed and stays in the log."`
+	Since  *time.Time `placeholder:"TIME" help:"When others may have got a receipt key, such as 2026-05-15T18:42:00Z (default now): what it signed since is bad."`
 	JSON
 }
 
 // Help shows an example.
-func (KeysRevoke) Help() string { return "Example:\n\n  prova keys revoke key_…" }
+func (KeysRevoke) Help() string {
+	return "The receipt key that the server signs with is rotated first.\n\nExample:\n\n  prova keys revoke prv_…\n  prova keys revoke 4f1c… --since 2026-05-15T18:42:00Z --reason 'copied with a stolen backup'"
+}
 
 // Run revokes.
 func (c KeysRevoke) Run(ctx context.Context, env *cli.Env) error {
+	signing := !strings.HasPrefix(c.ID, "prv_")
+	if signing && c.Reason == "" {
+		return cli.Usagef("%s is no API key; to revoke a receipt key say why with --reason", c.ID)
+	}
+	if !signing && (c.Reason != "" || c.Since != nil) {
+		return cli.Usagef("--reason and --since are for receipt keys; an API key ends at once")
+	}
 	client, err := connect.Client(env)
 	if err != nil {
 		return err
+	}
+	if signing {
+		change, err := client.RevokeKey(ctx, c.ID, api.RevokeKey{Reason: c.Reason, Since: c.Since})
+		return printChange(env, c.JSON, change, err)
 	}
 	key, err := client.RevokeAPIKey(ctx, c.ID)
 	if err != nil {

@@ -22,6 +22,7 @@ type Receipts struct {
 	List   ReceiptsList   `cmd:"" help:"List receipts, newest first."`
 	Export ReceiptsExport `cmd:"" help:"Write the log with its signed checkpoint, for an auditor."`
 	Bundle ReceiptsBundle `cmd:"" help:"Write a receipt, a rollout or a range of the log with all that verifies it offline."`
+	Erase  ReceiptsErase  `cmd:"" help:"Erase payload fields of a receipt for good; the receipt stays."`
 }
 
 // ReceiptsGet prints one receipt.

@@ -34,6 +34,8 @@ func Run(t *testing.T, open func(t *testing.T) authority.Store) {
 		{"AppendRefusesGaps", testAppendRefusesGaps},
 		{"AppendBatches", testAppendBatches},
 		{"AppendRefusesDuplicates", testAppendRefusesDuplicates},
+		{"Payloads", testPayloads},
+		{"KeyEnds", testKeyEnds},
 		{"Entries", testEntries},
 		{"RunEntries", testRunEntries},
 		{"Checkpoints", testCheckpoints},
