@@ -197,5 +197,6 @@ func FuzzCanonical(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
+	addCorpus(f)
 	f.Fuzz(func(t *testing.T, in []byte) { agree(t, in) })
 }

@@ -3,8 +3,30 @@ package receipt
 import (
 	"bytes"
 	"encoding/json"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 )
+
+// addCorpus adds what earlier fuzzing found worth keeping: a line for each
+// input, as the go command writes it.
+func addCorpus(f *testing.F) {
+	f.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", "corpus", f.Name()+".txt"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		quoted := strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(line), "[]byte("), ")")
+		input, err := strconv.Unquote(quoted)
+		if err != nil {
+			f.Fatalf("%s: %v", line, err)
+		}
+		f.Add([]byte(input))
+	}
+}
 
 // No bytes that differ from the golden bundle verify with its keys.
 func FuzzBundleTar(f *testing.F) {

@@ -211,6 +211,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(append(clone(raw), '\n'))
 	f.Add([]byte(`{"body":{},"key_id":"","signature":""}`))
 	f.Add([]byte(`{"signature":"","body":{},"key_id":"","x":{"x":[]}}`))
+	addCorpus(f)
 	f.Fuzz(func(t *testing.T, in []byte) {
 		r, err := Open(in, s)
 		if err != nil {
