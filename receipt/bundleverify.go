@@ -348,8 +348,7 @@ func (v *bundleVerifier) checkRedaction(r Receipt, place int64) {
 	}
 	err := json.Unmarshal(r.Body, &body)
 	for _, field := range fields {
-		digest, prefixed := strings.CutPrefix(body.Commitments[field], commitmentPrefix)
-		if err != nil || !prefixed || len(digest) != 64 || !all(digest, isHexDigit) {
+		if err != nil || !isCommitment(body.Commitments[field]) {
 			v.add(Check{Check: CheckRedactions, Status: Failed, Detail: "the field " + quote(field) + " is said to be erased, and the receipt holds no commitment to it", LogIndex: &place, EventID: r.EventID})
 		}
 	}

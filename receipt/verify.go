@@ -94,6 +94,7 @@ func (v *exportVerifier) take(l *exportLine) {
 	if !v.look(l, &place, true) {
 		return
 	}
+	v.erasure(l.receipt, place)
 	v.tree = v.tree.Append(l.receipt.LeafHash)
 	v.noteHead()
 }
@@ -107,6 +108,9 @@ func (v *exportVerifier) settleReceipts() {
 	v.settle(CheckReceipts, "%d receipts, indexes %d to %d", n, v.From, v.next-1)
 	v.settleEach()
 	v.settleIfRead(CheckLogIndex, "%d indexes without a gap", n)
+	if v.erased > 0 {
+		v.settleIfRead(CheckRedactions, "%d payload fields are redacted: value erased, commitment intact. No decision rests on them", v.erased)
+	}
 }
 
 func (v *exportVerifier) readCheckpoint() {

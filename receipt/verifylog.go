@@ -30,6 +30,7 @@ type logVerifier struct {
 	allKeyEvents bool
 	streams      streams
 	spans        keySpans
+	erased       int64 // payload fields that erasure receipts name
 }
 
 func newLogVerifier(what string, pinned Trust) *logVerifier {

@@ -19,7 +19,7 @@ from .manifest import (
 from .merkle import ProofRefused, Tree, hash_text, parse_hash, parse_size, strict_base64, verify_inclusion
 from .notes import BadNote, Checkpoint, parse_checkpoint
 from .parallel import Line
-from .receipt import CheckFailed, Receipt, parse_receipt, quoted, verify_receipt
+from .receipt import CheckFailed, Receipt, is_commitment, parse_receipt, quoted, verify_receipt
 from .report import FAILED, OK, UNDETERMINED, Report
 from .tar import MAX_FILES, BadTar, read_tar
 from .trust import DESCRIBED, BadKeys, Trust
@@ -391,9 +391,7 @@ class BundleVerifier(LogVerifier):
         if not isinstance(commitments, dict) or not all(isinstance(c, str) or c is None for c in commitments.values()):
             commitments = {}
         for field in self.redacted.pop(r.event_id, []):
-            commitment = commitments.get(field) or ""
-            digest = commitment[len("sha256:") :]
-            if not commitment.startswith("sha256:") or len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+            if not is_commitment(commitments.get(field)):
                 detail = f"the field {quoted(field)} is said to be erased, and the receipt holds no commitment to it"
                 self.report.add("redactions", FAILED, detail, index=at, event_id=r.event_id)
 

@@ -85,6 +85,7 @@ class ExportVerifier(LogVerifier):
             self.report.add("log_index", FAILED, detail, str(self.next), str(line.index), line.index, r.event_id if r else "")
         self.next = line.index + 1
         if self.look(line, r) and r:
+            self.erasure(r, line.index)
             self.tree.append(r.leaf)
             self.note_head()
 
@@ -96,6 +97,9 @@ class ExportVerifier(LogVerifier):
         report.settle("receipts", f"{n} receipts, indexes {report.from_} to {self.next - 1}")
         self.settle_each()
         self.settle_if_read("log_index", f"{n} indexes without a gap")
+        if self.erased:
+            detail = "payload fields are redacted: value erased, commitment intact. No decision rests on them"
+            self.settle_if_read("redactions", f"{self.erased} {detail}")
 
     def _read_checkpoint(self) -> None:
         report = self.report

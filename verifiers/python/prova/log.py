@@ -6,11 +6,13 @@ import hashlib
 from typing import BinaryIO, Callable, Dict, Iterator, List, Optional, Set
 
 from .chains import KeySpans, Streams, UnknownKeyEvent, parse_key_event
+from .canonical import BadJSON
 from .ed25519 import PublicKey
+from .jsonform import members
 from .merkle import Tree, hash_text
 from .notes import BadNote, Checkpoint, Verifiers, open_checkpoint
 from .parallel import INDEX, Line, receipt_of_line, verify_lines
-from .receipt import CheckFailed, Receipt, parse_receipt, quoted, unknown_key
+from .receipt import CheckFailed, Receipt, is_commitment, parse_receipt, quoted, unknown_key, valid_event_id
 from .report import FAILED, OK, UNDETERMINED, Report
 from .trust import BadKeys, Trust
 
@@ -82,6 +84,7 @@ class LogVerifier:
         self.all_key_events = False  # every key event below the last index is among the receipts
         self.streams = Streams()
         self.spans = KeySpans({}, False)
+        self.erased = 0  # payload fields that erasure receipts name
 
     def read_line(self) -> Optional[bytes]:
         """The next line without its end, or None."""
@@ -190,6 +193,23 @@ class LogVerifier:
         if self.options.seen:
             self.options.seen(at, r)
         return True
+
+    def erasure(self, r: Receipt, at: int) -> None:
+        """Counts the fields that an erasure receipt names, and wants it to name commitments of an earlier receipt."""
+        if r.kind != "erasure":
+            return
+        try:
+            e = members(r.body, {"erased": dict}, closed=False)["erased"] or {}
+            e = members(e, {"event_id": str, "log_index": int, "commitments": dict}, closed=False)
+            named = e["commitments"] or {}
+            good = valid_event_id(e["event_id"] or "") and 0 <= (e["log_index"] or 0) < at and all(is_commitment(c) for c in named.values())
+        except BadJSON:
+            named, good = {}, False
+        if good and named:
+            self.erased += len(named)
+            return
+        detail = "an erasure that does not name commitments of an earlier receipt"
+        self.report.add("redactions", FAILED, detail, index=at, event_id=r.event_id)
 
     def receipt_of(self, line: Line) -> Optional[Receipt]:
         return parse_receipt(line.raw)[0] if line.read else None

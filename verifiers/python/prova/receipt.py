@@ -143,6 +143,11 @@ def verify_receipt(receipt: Receipt, signed: bytes, keys: Mapping[str, PublicKey
         raise CheckFailed("signature", str(e)) from None
 
 
+def is_commitment(text: Any) -> bool:
+    """Whether something has the form of a commitment to a payload field."""
+    return isinstance(text, str) and re.fullmatch("sha256:[0-9a-f]{64}", text) is not None
+
+
 def valid_event_id(text: str) -> bool:
     return re.fullmatch("evt_[0-9a-z]{1,60}", text) is not None
 
