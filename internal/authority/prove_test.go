@@ -204,8 +204,18 @@ func testNoProofOfChangedBytes(t *testing.T, v *vault) {
 		if authority.CodeOf(err) != authority.CodeInternal || !strings.Contains(err.Error(), "prova log scrub") {
 			t.Errorf("%s: %v", name, err)
 		}
+		tile := authority.Tile{Index: 1, Width: 50}
+		if tile.Entries = name == "body"; name == "node" {
+			tile = authority.Tile{Level: 1, Width: 2}
+		}
+		if _, err := v.Tile(v.ctx, v.owner, tile); authority.CodeOf(err) != authority.CodeInternal || !strings.Contains(err.Error(), "prova log scrub") {
+			t.Errorf("%s: a tile of what was changed: %v", name, err)
+		}
 		v.tamper(c.table, c.write, was)
 		v.includes(authority.InclusionQuery{Index: c.reached})
+		if _, err := v.Tile(v.ctx, v.owner, tile); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

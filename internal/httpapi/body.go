@@ -25,6 +25,7 @@ const (
 	typeJSON   = "application/json"
 	typeNDJSON = "application/x-ndjson"
 	typeTar    = "application/x-tar"
+	typeBytes  = "application/octet-stream"
 )
 
 // body reads a JSON object that must be there.

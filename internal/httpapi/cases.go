@@ -81,6 +81,8 @@ type Log interface {
 	ProveInclusion(ctx context.Context, p authority.Principal, q authority.InclusionQuery) (api.InclusionProof, error)
 	// Scrub verifies what is stored and calls damage for what is not as it was logged.
 	Scrub(ctx context.Context, p authority.Principal, damage func(api.Damage) error, progress func(done, size int64) error) (api.ScrubResult, error)
+	// Tile reads what the newest signed checkpoint covers; anything else is not found.
+	Tile(ctx context.Context, p authority.Principal, t authority.Tile) ([]byte, error)
 	// ProveConsistency of the present size if to is 0.
 	ProveConsistency(ctx context.Context, p authority.Principal, from, to int64) (api.ConsistencyProof, error)
 }

@@ -193,6 +193,11 @@ func (f *fake) CheckpointAt(ctx context.Context, p authority.Principal, size int
 	return f.Checkpoint(ctx, p)
 }
 
+func (f *fake) Tile(_ context.Context, _ authority.Principal, t authority.Tile) ([]byte, error) {
+	f.argument = t
+	return make([]byte, 32*t.Width), f.err
+}
+
 func (f *fake) Checkpoints(ctx context.Context, p authority.Principal, cursor string, limit int) (api.List[api.Checkpoint], error) {
 	f.cursor, f.limit = cursor, limit
 	c, err := f.Checkpoint(ctx, p)

@@ -3,6 +3,10 @@ package httpapi
 import (
 	"context"
 	"io"
+	"net/http"
+	"strings"
+
+	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/authority"
@@ -49,6 +53,40 @@ func readConsistency(r *request) span {
 
 func (s *service) consistency(ctx context.Context, who authority.Principal, in span) (reply, error) {
 	return ok(s.cases.ProveConsistency(ctx, who, in.from, in.to))
+}
+
+// tileCache is for a client's own cache: an answer to a key is never shared.
+const tileCache = "private, max-age=31536000, immutable"
+
+// checkpointNote answers with the signed head as text, where clients of C2SP tlog-tiles look for it.
+func (s *service) checkpointNote(ctx context.Context, who authority.Principal, _ struct{}) (reply, error) {
+	c, err := s.cases.Checkpoint(ctx, who)
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{status: http.StatusOK, contentType: "text/plain; charset=utf-8", body: []byte(c.Note)}, nil
+}
+
+// readTile reads <level>/<index> or entries/<index>, where partial tiles end in .p/<width>, each in its one spelling.
+func readTile(r *request) authority.Tile {
+	path := r.id("tile")
+	t, err := tlog.ParseTilePath("tile/8/" + strings.Replace(path, "entries/", "data/", 1))
+	if err != nil || strings.HasPrefix(path, "data/") {
+		r.note(refuse(authority.CodeNotFound, "this is the path of no tile: want 0/x001/234, or entries/000.p/17 for a partial tile of entries"))
+		return authority.Tile{}
+	}
+	if t.L < 0 { // package tlog's mark of data
+		return authority.Tile{Entries: true, Index: t.N, Width: t.W}
+	}
+	return authority.Tile{Level: t.L, Index: t.N, Width: t.W}
+}
+
+func (s *service) tile(ctx context.Context, who authority.Principal, t authority.Tile) (reply, error) {
+	data, err := s.cases.Tile(ctx, who, t)
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{status: http.StatusOK, header: map[string]string{"Cache-Control": tileCache}, contentType: typeBytes, body: data}, nil
 }
 
 func readScrub(r *request) struct{} {

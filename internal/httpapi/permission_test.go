@@ -165,7 +165,7 @@ func (x things) path(pattern, query string) (method, path string) {
 	case strings.Contains(path, "/api-keys/{id}"):
 		id = x.key
 	}
-	return method, strings.NewReplacer("{$}", "", "{id}", id, "{hook}", x.hook).Replace(path) + query
+	return method, strings.NewReplacer("{$}", "", "{id}", id, "{hook}", x.hook, "{tile...}", "entries/000.p/1").Replace(path) + query
 }
 
 // queries are the parameters that a route cannot do without, bodies the request bodies.

@@ -37,6 +37,8 @@ func (s *service) routes() []route {
 		{"GET /api/v1/log/checkpoints", api.AuditRead, serve((*request).page, s.checkpoints)},
 		{"GET /api/v1/log/proof/inclusion", api.AuditRead, serve(readInclusion, s.inclusion)},
 		{"GET /api/v1/log/proof/consistency", api.AuditRead, serve(readConsistency, s.consistency)},
+		{"GET /api/v1/log/tiles/checkpoint", api.AuditRead, serve(nothing, s.checkpointNote)},
+		{"GET /api/v1/log/tiles/tile/{tile...}", api.AuditRead, serve(readTile, s.tile)},
 		{"POST /api/v1/log/scrub", api.AuditRead, serve(readScrub, s.scrub)},
 		{"GET /api/v1/keys", open, serve(nothing, s.signingKeys)},
 		{"GET /api/v1/keys/{id}", open, serve(byID, s.signingKey)},

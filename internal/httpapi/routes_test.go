@@ -27,6 +27,8 @@ var good = map[string]exchange{
 	"GET /api/v1/log/checkpoints":                            {"?limit=3&cursor=c", "", 200},
 	"GET /api/v1/log/proof/inclusion":                        {"?event_id=evt_1&size=7", "", 200},
 	"GET /api/v1/log/proof/consistency":                      {"?from=3&to=7", "", 200},
+	"GET /api/v1/log/tiles/checkpoint":                       {"", "", 200},
+	"GET /api/v1/log/tiles/tile/{tile...}":                   {"", "", 200},
 	"POST /api/v1/log/scrub":                                 {"", "", 200},
 	"GET /api/v1/keys":                                       {"", "", 200},
 	"GET /api/v1/keys/{id}":                                  {"", "", 200},
@@ -79,7 +81,7 @@ const (
 // target fills in the wildcards of a pattern.
 func target(pattern, query string) (method, path string) {
 	method, path, _ = strings.Cut(pattern, " ")
-	return method, strings.NewReplacer("{$}", "", "{id}", "some-id", "{hook}", "some-hook").Replace(path) + query
+	return method, strings.NewReplacer("{$}", "", "{id}", "some-id", "{hook}", "some-hook", "{tile...}", "0/000.p/1").Replace(path) + query
 }
 
 func everyRoute(t *testing.T, do func(t *testing.T, rt route, x exchange)) {

@@ -39,7 +39,8 @@ type reply struct {
 	status int
 	header map[string]string
 	value  any // encoded as JSON unless nil
-	// stream, if set, writes a body of contentType instead of value.
+	// body, if set, is sent as it is instead of value, and stream, if set, writes one; both are of contentType.
+	body        []byte
 	stream      func(io.Writer) error
 	contentType string
 }
@@ -58,7 +59,10 @@ func (a reply) write(r *request) error {
 	if a.stream != nil {
 		return a.writeStream(r)
 	}
-	var body []byte
+	body, contentType := a.body, a.contentType
+	if body == nil {
+		contentType = typeJSON
+	}
 	if a.value != nil {
 		var err error
 		if body, err = encode(a.value); err != nil {
@@ -68,7 +72,7 @@ func (a reply) write(r *request) error {
 	for name, value := range a.header {
 		r.out.Header().Set(name, value)
 	}
-	write(r.out, a.status, "application/json", body)
+	write(r.out, a.status, contentType, body)
 	return nil
 }
 

@@ -43,6 +43,9 @@ func (o Operation) Pattern() string {
 	if o.Path == "/" {
 		return o.Method + " /{$}"
 	}
+	if before, ok := strings.CutSuffix(o.Path, "/{tile}"); ok { // takes slashes, for which a document has no form
+		return o.Method + " " + before + "/{tile...}"
+	}
 	return o.Method + " " + o.Path
 }
 
@@ -126,7 +129,7 @@ func tighten(ref *openapi3.SchemaRef, seen map[*openapi3.Schema]bool) {
 
 // streamed bodies are no JSON: tests of their own look into them.
 func streamed(contentType string) bool {
-	return strings.HasPrefix(contentType, "application/x-ndjson") || contentType == "application/x-tar"
+	return strings.HasPrefix(contentType, "application/x-ndjson") || contentType == "application/x-tar" || contentType == "application/octet-stream"
 }
 
 type validator struct {
@@ -215,7 +218,10 @@ func pathValues(pattern, path string) map[string]string {
 	parts := strings.Split(path, "/")
 	for i, p := range strings.Split(pattern, "/") {
 		if name, ok := strings.CutPrefix(p, "{"); ok && i < len(parts) {
-			values[strings.TrimSuffix(name, "}")] = parts[i]
+			name, rest := strings.CutSuffix(strings.TrimSuffix(name, "}"), "...")
+			if values[name] = parts[i]; rest {
+				values[name] = strings.Join(parts[i:], "/")
+			}
 		}
 	}
 	return values
