@@ -79,10 +79,19 @@ type noteKey struct {
 	pub  ed25519.PublicKey
 }
 
+// Signature types of C2SP signed notes.
+const (
+	algEd25519     = "\x01"
+	algCosignature = "\x04" // cosignature/v1 with Ed25519
+)
+
 func newNoteKey(name string, pub ed25519.PublicKey) noteKey {
-	const algEd25519 = "\x01"
-	sum := sha256.Sum256([]byte(name + "\n" + algEd25519 + string(pub)))
-	return noteKey{name, binary.BigEndian.Uint32(sum[:4]), pub}
+	return noteKey{name, noteKeyHash(name, algEd25519, pub), pub}
+}
+
+func noteKeyHash(name, alg string, pub ed25519.PublicKey) uint32 {
+	sum := sha256.Sum256([]byte(name + "\n" + alg + string(pub)))
+	return binary.BigEndian.Uint32(sum[:4])
 }
 
 func (k noteKey) Name() string                { return k.name }
@@ -133,12 +142,10 @@ func OpenCheckpoint(text string, verifiers note.Verifiers) (Checkpoint, error) {
 	// takes any spelling of the base64.
 	seen := map[string]bool{}
 	for _, line := range signatureLines(text) {
-		name, sig64, _ := strings.Cut(strings.TrimPrefix(line, "— "), " ")
-		sig, err := base64.StdEncoding.Strict().DecodeString(sig64)
-		if err != nil || len(sig) < 5 {
-			return Checkpoint{}, checkpointError("signature line of %s is not strict base64", quote(name))
+		name, hash, _, err := parseSignatureLine(line)
+		if err != nil {
+			return Checkpoint{}, err
 		}
-		hash := binary.BigEndian.Uint32(sig)
 		if _, err := verifiers.Verifier(name, hash); err != nil {
 			continue
 		}
@@ -202,6 +209,17 @@ func signatureLines(text string) []string {
 		return nil
 	}
 	return strings.Split(text[i+2:len(text)-1], "\n")
+}
+
+// parseSignatureLine reads a line of a note without its end: the name and the hash of a key, and its signature.
+func parseSignatureLine(line string) (name string, hash uint32, sig []byte, err error) {
+	rest, ok := strings.CutPrefix(line, "— ")
+	name, sig64, _ := strings.Cut(rest, " ")
+	data, err := base64.StdEncoding.Strict().DecodeString(sig64)
+	if err != nil || !ok || len(data) < 5 || strings.ContainsAny(line, "\r\n") {
+		return "", 0, nil, checkpointError("signature line of %s is not strict base64", quote(name))
+	}
+	return name, binary.BigEndian.Uint32(data), data[4:], nil
 }
 
 // validOrigin applies the rule for names of keys, since the two are the same.

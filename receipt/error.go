@@ -29,6 +29,7 @@ const (
 	CheckReceipts     CheckName = "receipts"      // there is something to verify
 	CheckCompleteness CheckName = "completeness"  // the export ends with its checkpoint
 	CheckCheckpoint   CheckName = "checkpoint"    // the signed note
+	CheckWitnesses    CheckName = "witnesses"     // as many known witnesses cosigned the note as the policy asks for
 	CheckSize         CheckName = "size"          // lines and checkpoint agree on the size
 	CheckRoot         CheckName = "root"          // the rebuilt root is the signed one
 	CheckConsistency  CheckName = "consistency"   // the log continues heads saved earlier

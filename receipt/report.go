@@ -32,20 +32,29 @@ type Check struct {
 	EventID  string    `json:"event_id,omitzero"`
 }
 
+// Cosignature says which witness saw a checkpoint, and when by its own clock.
+type Cosignature struct {
+	Witness    string `json:"witness"`     // the name that the policy gives it
+	CosignedAt string `json:"cosigned_at"` // RFC 3339, to the second
+}
+
 // Report says what was verified, and what of it holds.
 type Report struct {
-	Result     string  `json:"result"`      // Verified, Failed, Malformed or Undetermined
-	KeysPinned bool    `json:"keys_pinned"` // false: at best the evidence agrees with itself
-	Org        string  `json:"org,omitzero"`
-	Scope      string  `json:"scope,omitzero"` // of a bundle: what it is about
-	From       int64   `json:"from"`           // log index of the first receipt
-	Receipts   int64   `json:"receipts"`       // receipts that were looked at
-	Size       int64   `json:"size"`           // of the log at the checkpoint, 0 without one
-	Checks     []Check `json:"checks"`
-	Omitted    int64   `json:"omitted,omitzero"` // failures beyond those listed
+	Result     string `json:"result"`      // Verified, Failed, Malformed or Undetermined
+	KeysPinned bool   `json:"keys_pinned"` // false: at best the evidence agrees with itself
+	Org        string `json:"org,omitzero"`
+	Scope      string `json:"scope,omitzero"` // of a bundle: what it is about
+	From       int64  `json:"from"`           // log index of the first receipt
+	Receipts   int64  `json:"receipts"`       // receipts that were looked at
+	Size       int64  `json:"size"`           // of the log at the checkpoint, 0 without one
+	// Witnesses are those of the policy that cosigned the checkpoint.
+	Witnesses []Cosignature `json:"witnesses,omitzero"`
+	Checks    []Check       `json:"checks"`
+	Omitted   int64         `json:"omitted,omitzero"` // failures beyond those listed
 
 	failed    bool // some evidence is bad, as opposed to unreadable
 	malformed bool
+	witnessed bool                 // a policy asks for cosignatures
 	status    map[CheckName]string // the worst status of each check
 }
 
@@ -104,6 +113,9 @@ func (r *Report) finish(required ...CheckName) Report {
 	for _, status := range r.status {
 		open = open || status != OK
 	}
+	if r.witnessed {
+		required = append(required, CheckWitnesses)
+	}
 	for _, name := range required {
 		open = open || r.status[name] != OK
 	}
@@ -126,6 +138,9 @@ func (r *Report) finish(required ...CheckName) Report {
 func VerifyReceipt(raw []byte, pinned Trust) Report {
 	report := newReport(len(pinned.Receipt) > 0)
 	report.Receipts = 1
+	if report.witnessed = pinned.Policy.Given(); report.witnessed {
+		report.add(Check{Check: CheckWitnesses, Status: Undetermined, Detail: "a receipt alone has no checkpoint that witnesses could have cosigned"})
+	}
 	if !report.KeysPinned {
 		report.add(Check{Check: CheckTrust, Status: Undetermined, Detail: "no receipt key was given to verify with"})
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -56,6 +57,8 @@ type Trust struct {
 	// CheckpointKeys may sign the checkpoints of any log, whatever its origin: a server has one for the logs of all its orgs.
 	CheckpointKeys []ed25519.PublicKey
 	Heads          []Checkpoint // heads of logs saved earlier, which a log must continue
+	// Policy asks for cosignatures of the checkpoint. Its logs are not trusted by that: add their keys to Checkpoint.
+	Policy Policy
 }
 
 // Pinned reports whether t names any key.
@@ -113,7 +116,20 @@ func (t Trust) verifiers() (note.Verifiers, error) {
 			return nil, fmt.Errorf("the key %s is given for receipts and for checkpoints", KeyID(pub))
 		}
 	}
+	for _, w := range t.Policy.Witnesses {
+		if _, ok := t.Receipt[KeyID(w.pub)]; ok || t.signsCheckpoints(w.pub) {
+			return nil, fmt.Errorf("the key of the witness %s also signs receipts or checkpoints: a log is not its own witness", quote(w.Name))
+		}
+	}
 	return anyOrigin{note.VerifierList(list...), t.CheckpointKeys}, nil
+}
+
+func (t Trust) signsCheckpoints(pub ed25519.PublicKey) bool {
+	return slices.ContainsFunc(t.CheckpointKeys, func(k ed25519.PublicKey) bool { return k.Equal(pub) }) ||
+		slices.ContainsFunc(t.Checkpoint, func(vkey string) bool {
+			k, err := vkeyPublic(vkey)
+			return err == nil && k.Equal(pub)
+		})
 }
 
 func vkeyPublic(vkey string) (ed25519.PublicKey, error) {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -34,7 +36,9 @@ type logVerifier struct {
 }
 
 func newLogVerifier(what string, pinned Trust) *logVerifier {
-	return &logVerifier{Report: newReport(pinned.Pinned()), what: what, pinned: pinned, heads: map[int64]tlog.Hash{}, streams: streams{}}
+	report := newReport(pinned.Pinned())
+	report.witnessed = pinned.Policy.Given()
+	return &logVerifier{Report: report, what: what, pinned: pinned, heads: map[int64]tlog.Hash{}, streams: streams{}}
 }
 
 // readLine returns the next line without its end, valid until the next call.
@@ -57,6 +61,7 @@ func (v *logVerifier) chooseKeys(inFile Trust) {
 	if !v.KeysPinned {
 		trust, detail = inFile, "no key was given, so the keys in the "+v.what+" were used: this shows that it agrees with itself, not who made it"
 	}
+	trust.Policy = v.pinned.Policy // always the auditor's
 	verifiers, err := trust.verifiers()
 	if err != nil {
 		v.add(Check{Check: CheckTrust, Status: Failed, Detail: err.Error()})
@@ -170,6 +175,7 @@ func (v *logVerifier) settleIfRead(name CheckName, format string, args ...any) {
 }
 
 func (v *logVerifier) checkSignatures(text string) {
+	v.checkWitnesses(text)
 	if !v.anyNote {
 		v.add(Check{Check: CheckCheckpoint, Status: Undetermined, Detail: "no checkpoint key is known to verify it with"})
 		return
@@ -180,6 +186,43 @@ func (v *logVerifier) checkSignatures(text string) {
 		return
 	}
 	v.settle(CheckCheckpoint, "signed by the key of %s", c.Origin)
+}
+
+// checkWitnesses holds the checkpoint to the policy of the auditor. Too few
+// cosignatures prove nothing against the log: a witness may have been away.
+func (v *logVerifier) checkWitnesses(text string) {
+	p := v.pinned.Policy
+	if !p.Given() {
+		return
+	}
+	cosigned := make([]bool, len(p.Witnesses))
+	var seen, missing []string
+	for i, w := range p.Witnesses {
+		at, _, err := w.Cosigned(text)
+		switch {
+		case errors.Is(err, ErrNotCosigned):
+			missing = append(missing, w.Name)
+		case err != nil:
+			v.add(Check{Check: CheckWitnesses, Status: Failed, Detail: err.Error()})
+		default:
+			cosigned[i] = true
+			c := Cosignature{Witness: w.Name, CosignedAt: at.Format(time.RFC3339)}
+			v.Witnesses = append(v.Witnesses, c)
+			seen = append(seen, c.Witness+" at "+c.CosignedAt)
+		}
+	}
+	detail := fmt.Sprintf("cosigned by %s; want %s", listOr(seen, "no known witness"), p)
+	if !p.Met(cosigned) {
+		v.add(Check{Check: CheckWitnesses, Status: Undetermined, Expected: p.String(), Found: listOr(seen, "none"), Detail: "the quorum of witnesses is not there; missing: " + listOr(missing, "none")})
+	}
+	v.settle(CheckWitnesses, "%s", detail)
+}
+
+func listOr(list []string, none string) string {
+	if len(list) == 0 {
+		return none
+	}
+	return strings.Join(list, ", ")
 }
 
 // checkSaved compares the log with the heads that the auditor saved earlier.
