@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/mod/sumdb/note"
@@ -77,6 +78,9 @@ func evidence(dir string) error {
 	if err := w.Close(checkpoint); err != nil {
 		return err
 	}
+	if err := witnessed(dir, export.Bytes(), checkpoint); err != nil {
+		return err
+	}
 	bundle, head, err := bundleOf(signer, notes, checkpointKey)
 	if err != nil {
 		return err
@@ -95,6 +99,44 @@ func evidence(dir string) error {
 		"checkpoint":    []byte(checkpoint),
 		"keys":          []byte(hex.EncodeToString(signer.Public()) + "\n" + vkey + "\n"),
 		"other":         []byte(hex.EncodeToString(ed25519.NewKeyFromSeed(seed(3)).Public().(ed25519.PublicKey))),
+	})
+}
+
+// witnessed writes the export with a checkpoint that one of two witnesses has
+// cosigned, the same with that cosignature spoiled, and policies that ask for
+// one of them, and for both.
+func witnessed(dir string, export []byte, checkpoint string) error {
+	policy := ""
+	line := ""
+	for i, name := range []string{"first.example", "second.example"} {
+		c, err := receipt.NewCosigner(name, ed25519.NewKeyFromSeed(seed(byte(10+i))))
+		if err != nil {
+			return err
+		}
+		policy += fmt.Sprintf("witness w%d %s\n", i, c.VKey())
+		if i > 0 {
+			continue
+		}
+		if line, err = c.Cosign(checkpoint, time.Date(2026, 5, 15, 18, 43, 0, 0, time.UTC)); err != nil {
+			return err
+		}
+	}
+	at := len(line) - 20 // within the signature
+	spoiled := line[:at] + string(line[at]^1) + line[at+1:]
+	with := func(line string) []byte {
+		before, err := json.Marshal(checkpoint)
+		if err != nil {
+			panic(err)
+		}
+		after, err := json.Marshal(checkpoint + line)
+		if err != nil {
+			panic(err)
+		}
+		return bytes.Replace(export, before, after, 1)
+	}
+	return writeAll(dir, map[string][]byte{
+		"cosigned.ndjson": with(line), "spoiled.ndjson": with(spoiled),
+		"any": []byte(policy + "group g any w0 w1\nquorum g\n"), "all": []byte(policy + "group g all w0 w1\nquorum g\n"),
 	})
 }
 

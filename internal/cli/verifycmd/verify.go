@@ -21,6 +21,7 @@ type Verify struct {
 	File []string `arg:"" name:"file" help:"Receipts, exports and bundles (a tar, or the directory of an unpacked one); - is stdin."`
 	Key  []string `placeholder:"KEY" sep:"none" help:"A public key that is trusted, or a file of them: as the key endpoint answers, or one in each line. May be repeated. Without it an export or a bundle is only checked against the keys that it brings along."`
 	Head []string `placeholder:"FILE" sep:"none" help:"A checkpoint that was saved earlier and that the log must continue. May be repeated."`
+	Policy string `placeholder:"FILE" help:"Which witnesses must have cosigned the checkpoint, and how many of them: a C2SP tlog-policy, with lines such as 'witness NAME VKEY', 'group NAME 2 MEMBER…' and 'quorum NAME'."`
 	// Replay recomputes what was decided.
 	Replay bool `help:"Also recompute every decision of a rollout from the runs in the file, and compare the bytes with those that were signed."`
 	JSON   bool `name:"json" help:"Print the reports as JSON, one line for each file."`
@@ -123,6 +124,16 @@ func (c Verify) trust() (receipt.Trust, error) {
 			return trust, cli.Configf("--head %s: %w", name, err)
 		}
 		trust.Heads = append(trust.Heads, head)
+	}
+	if c.Policy == "" {
+		return trust, nil
+	}
+	data, err := os.ReadFile(c.Policy)
+	if err != nil {
+		return trust, cli.Configf("--policy: %w", err)
+	}
+	if trust.Policy, err = receipt.ParsePolicy(data); err != nil {
+		return trust, cli.Configf("--policy %s: %w", c.Policy, err)
 	}
 	return trust, nil
 }
