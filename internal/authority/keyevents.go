@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -108,7 +109,7 @@ func (a *Authority) RotateKey(ctx context.Context, p Principal, reason string) (
 	own := a.signing.Load()
 	all := own.all
 	if _, ok := own.find(next.KeyID()); !ok {
-		all = append(all[:len(all):len(all)], next)
+		all = append(slices.Clip(all), next)
 	}
 	a.signing.Store(&signers{current: next, all: all})
 	if err := a.eachLog(ctx, func(org string) error {
