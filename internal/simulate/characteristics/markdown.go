@@ -17,7 +17,7 @@ func Markdown(groups []Measured, o Options, command string) string {
 What the rule that rolls releases back really does, measured by playing whole rollouts against synthetic truth. Nothing here is
 modelled: the rollouts run through the packages that decide real ones.
 
-* Engine: %s. Rollouts in each cell: %s (fewer where the table says so), and %s of the rule beside it. Seed: %d.
+* Engine: %s. Rollouts in each cell: %s (more where the table says so), and %s of the rule beside it. Seed: %d.
 * Written by %s; the same engine and seed give the same bytes.
 * Unless the options of a line say otherwise: one gate (success), failures of 10 %%, the ramp 5, 25, 50, 100 %% with 30 candidate
   runs a step, a tick after every 5 candidate runs, the baseline's runs beside them in proportion, an error budget of 5 %%.

@@ -108,7 +108,7 @@ func (l *Line) play(o Options, progress func(float64) bool) error {
 	if err != nil {
 		return err
 	}
-	o.Rollouts, o.Rivals = max(o.Rollouts/max(l.Part, 1), 1), (o.Rivals+max(l.Part, 1)-1)/max(l.Part, 1)
+	o.Rollouts *= max(l.Times, 1)
 	run := simulate.Run{Rollouts: o.Rollouts, Seed: stats.Seed(l.Seed), Workers: o.Workers}
 	run.Progress = func(n int) bool { return progress(float64(n) / float64(o.Rollouts+o.Rivals)) }
 	if l.Result, err = s.Play(run); err != nil {
