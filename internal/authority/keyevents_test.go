@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -237,7 +238,15 @@ func TestRotationBreaksOff(t *testing.T) {
 		}
 		m.store = nil
 		m.start()
-		m.signedBy()
+		rotated := m.signedBy() != keyIDOf(pinned)
+		if rotated != (left >= 2) { // from when the default org's log has the new key
+			t.Errorf("after %d steps: rotated %t", left, rotated)
+		}
+		for _, org := range []string{"default", "other"} { // the start did what was left
+			if got := m.ended(org); got != rotated {
+				t.Errorf("after %d steps: the old key ended in the log of %s: %t", left, org, got)
+			}
+		}
 		m.audit(pinned, m.owner, receipt.Verified)
 		m.audit(pinned, authority.System("other"), receipt.Verified)
 		files, err := filepath.Glob(filepath.Join(m.dir.Path, "receipt*.key"))
@@ -254,6 +263,23 @@ func TestRotationBreaksOff(t *testing.T) {
 			t.Errorf("an unused key was not taken: %v", files)
 		}
 	}
+}
+
+func keyIDOf(trust receipt.Trust) string {
+	for id := range trust.Receipt {
+		return id
+	}
+	return ""
+}
+
+// ended reports whether the log of an org ends a key.
+func (m *machine) ended(org string) bool {
+	m.t.Helper()
+	list, err := m.Receipts(m.ctx, authority.System(org), authority.EntryFilter{Kind: api.KindKeyEvent}, "", 100)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return slices.ContainsFunc(list.Items, func(i api.ReceiptItem) bool { return strings.Contains(string(i.Receipt), `"event":"retire"`) })
 }
 
 // Two servers: each signs with a key of its own. The second one's is added

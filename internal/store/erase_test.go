@@ -28,7 +28,7 @@ func TestErasedIsGone(t *testing.T) {
 	if err := s.CreateOrg(t.Context(), authority.Org{Name: "acme", LogID: "log"}); err != nil {
 		t.Fatal(err)
 	}
-	const receipts, perBatch = 600, 7
+	const receipts, perBatch = 900, 7
 	secret := func(i int) []byte { return fmt.Appendf(nil, "secret-%05d-", i) }
 	salt := func(i int) [32]byte { return [32]byte([]byte(fmt.Sprintf("salt-of-%024d", i))) }
 	update := func(fn func(tx authority.Tx, head authority.Head) error) {
@@ -52,7 +52,7 @@ func TestErasedIsGone(t *testing.T) {
 				leaf := [32]byte{byte(j), byte(j >> 8)}
 				entries = append(entries, authority.Entry{
 					EventID: fmt.Sprint("evt_", j), Kind: "agent_run", Index: int64(j), Raw: []byte("{}"), Leaf: leaf,
-					Payloads: []authority.Payload{{Field: "input", Salt: salt(j), Value: bytes.Repeat(secret(j), 1+j%1000)}},
+					Payloads: []authority.Payload{{Field: "input", Salt: salt(j), Value: bytes.Repeat(secret(j), 1+j*j%90)}},
 				})
 				tree = tree.Append(leaf)
 			}
@@ -78,9 +78,10 @@ func TestErasedIsGone(t *testing.T) {
 	if text := everywhere(); !strings.Contains(text, string(secret(5))) {
 		t.Fatal("the test does not see what is stored")
 	}
-	gone := func(i int) bool { return i%3 != 1 }
-	for i := range receipts {
-		if gone(i) {
+	// Those that go first would make room, into which the others would move before they go.
+	gone := func(i int) bool { return i%8 != 1 }
+	for k := range 2 * receipts {
+		if i := k % receipts; gone(i) && (i%4 == 3) == (k >= receipts) {
 			update(func(tx authority.Tx, _ authority.Head) error {
 				_, err := tx.ErasePayloads(int64(i), []string{"input"})
 				return err

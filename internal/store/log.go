@@ -74,7 +74,7 @@ func (t *tx) Append(entries []authority.Entry, after authority.Head) error {
 		}
 		rows[i] = cells
 		for _, p := range e.Payloads {
-			payloads = append(payloads, []any{t.org, e.Index, p.Field, p.Salt[:], padded(p.Value)})
+			payloads = append(payloads, []any{t.org, e.Index, p.Field, p.Salt[:], p.Value})
 		}
 	}
 	if err := t.insert("append receipts", "INSERT INTO receipts (org, "+entryColumns+")", "", rows); err != nil {

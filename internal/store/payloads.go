@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,26 +8,14 @@ import (
 	"github.com/cobound/prova/internal/authority"
 )
 
-// payloadUnit is what the length of a stored value is a multiple of, in bytes:
-// where a row is overwritten and stays, its length tells little. Canonical JSON
-// does not end with a space, so spaces fill it up.
-const payloadUnit = 256
-
-func padded(value []byte) []byte {
-	n := (len(value) + payloadUnit - 1) / payloadUnit * payloadUnit
-	return append(bytes.Clone(value), bytes.Repeat([]byte{' '}, n-len(value))...)
-}
-
 func (s *snapshot) Payloads(index int64) ([]authority.Payload, error) {
-	return list(s.session, "read payloads", `SELECT field, salt, value FROM payloads p WHERE org = ? AND idx = ?
- AND NOT EXISTS (SELECT 1 FROM erasures e WHERE e.org = p.org AND e.idx = p.idx AND e.field = p.field) ORDER BY field`, []any{s.org, index},
+	return list(s.session, "read payloads", `SELECT field, salt, value FROM payloads WHERE org = ? AND idx = ? ORDER BY field`, []any{s.org, index},
 		func(r row) (p authority.Payload, err error) {
 			var salt []byte
 			if err = r.Scan(&p.Field, &salt, &p.Value); err == nil && len(salt) != len(p.Salt) {
 				err = fmt.Errorf("the salt of field %q has %d bytes", p.Field, len(salt))
 			}
 			copy(p.Salt[:], salt)
-			p.Value = bytes.TrimRight(p.Value, " ")
 			return p, err
 		})
 }
@@ -38,16 +25,20 @@ func (s *snapshot) Erasures(from, before int64) ([]authority.Erased, error) {
 		func(r row) (e authority.Erased, err error) { return e, r.Scan(&e.Index, &e.Field) })
 }
 
-// ErasePayloads overwrites the rows where deleting would leave copies of other
-// rows behind, and deletes them elsewhere.
+// ErasePayloads deletes the rows. In SQLite it overwrites them first, in their
+// place since the length is the same, so that no page holds the values whatever
+// becomes of the deleted row.
 func (t *tx) ErasePayloads(index int64, fields []string) ([]string, error) {
 	const what = "erase payloads"
 	if err := t.hold(what); err != nil {
 		return nil, err
 	}
-	statement := "DELETE FROM payloads WHERE org = ? AND idx = ? AND field = ?"
-	if t.dialect.SQLite { // of the same length, so in the same place
-		statement = "UPDATE payloads SET salt = zeroblob(length(salt)), value = zeroblob(length(value)) WHERE org = ? AND idx = ? AND field = ?"
+	statements := []string{
+		"DELETE FROM payloads WHERE org = ? AND idx = ? AND field = ?",
+		"INSERT INTO erasures (org, idx, field) VALUES (?, ?, ?)",
+	}
+	if t.dialect.SQLite {
+		statements = append([]string{"UPDATE payloads SET salt = zeroblob(length(salt)), value = zeroblob(length(value)) WHERE org = ? AND idx = ? AND field = ?"}, statements...)
 	}
 	there, err := t.Payloads(index)
 	if err != nil {
@@ -59,11 +50,10 @@ func (t *tx) ErasePayloads(index int64, fields []string) ([]string, error) {
 			if field != p.Field {
 				continue
 			}
-			if _, err := t.exec(what, statement, t.org, index, field); err != nil {
-				return nil, err
-			}
-			if _, err := t.exec(what, "INSERT INTO erasures (org, idx, field) VALUES (?, ?, ?)", t.org, index, field); err != nil {
-				return nil, err
+			for _, statement := range statements {
+				if _, err := t.exec(what, statement, t.org, index, field); err != nil {
+					return nil, err
+				}
 			}
 			erased = append(erased, field)
 		}

@@ -1,6 +1,4 @@
--- Which payload fields were erased. In the embedded database their rows stay,
--- overwritten with zeros: deleting a row makes it move others, and copies of
--- those would be left in unused parts of pages when they are erased in turn.
+-- Which payload fields were erased: their rows in payloads are gone.
 
 CREATE TABLE erasures (
   org   {{.Text}} NOT NULL,
