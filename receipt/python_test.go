@@ -32,7 +32,28 @@ const corpusVariable = "PROVA_TEST_CORPUS"
 type keptCase struct {
 	Keys   []PublicKey
 	Heads  []Checkpoint
+	Policy string // the text of one, if there is any
 	Report Report
+}
+
+// policyText writes a policy as a file; names with a space are those that NewPolicy gives.
+func policyText(p Policy) string {
+	if !p.Given() {
+		return ""
+	}
+	name := func(s string) string { return strings.ReplaceAll(s, " ", "-") }
+	var text strings.Builder
+	for _, w := range p.Witnesses {
+		fmt.Fprintf(&text, "witness %s %s\n", name(w.Name), w.VKey())
+	}
+	for _, g := range slices.Sorted(maps.Keys(p.groups)) { // groups of groups are not in these tests
+		fmt.Fprintf(&text, "group %s %d", name(g), p.groups[g].k)
+		for _, m := range p.groups[g].members {
+			text.WriteString(" " + name(m))
+		}
+		text.WriteString("\n")
+	}
+	return text.String() + "quorum " + name(p.quorum) + "\n"
 }
 
 // verifyReceipt is VerifyReceipt.
@@ -60,10 +81,10 @@ func verifyExport(r io.Reader, trust Trust) Report {
 // keepCase keeps evidence, bytes or a directory, and returns its report.
 func keepCase(evidence any, trust Trust, report Report) Report {
 	root := os.Getenv(corpusVariable)
-	if root == "" || trust.Policy.Given() { // that verifier reads no policies of witnesses
+	if root == "" {
 		return report
 	}
-	kept := keptCase{Heads: trust.Heads, Report: report}
+	kept := keptCase{Heads: trust.Heads, Report: report, Policy: policyText(trust.Policy)}
 	for _, pub := range trust.Receipt {
 		kept.Keys = append(kept.Keys, NewReceiptPublicKey(pub))
 	}
@@ -173,7 +194,7 @@ func TestPythonAgrees(t *testing.T) {
 			t.Fatal(err)
 		}
 		cases[path] = c
-		group := fmt.Sprint(c.Keys, c.Heads)
+		group := fmt.Sprint(c.Keys, c.Heads, c.Policy)
 		groups[group] = append(groups[group], path)
 	}
 	results := map[string]int{}
@@ -224,6 +245,9 @@ func (c keptCase) args(t *testing.T) []string {
 	for i, h := range c.Heads {
 		text := fmt.Sprintf("%s\n%d\n%s\n\n— %s AAAAAAA=\n", h.Origin, h.Size, h.Root, h.Origin)
 		args = append(args, "--head", write(fmt.Sprintf("head%d", i), text))
+	}
+	if c.Policy != "" {
+		args = append(args, "--policy", write("policy", c.Policy))
 	}
 	return args
 }

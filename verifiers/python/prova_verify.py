@@ -24,6 +24,7 @@ from prova.report import FAILED, MALFORMED, OK, UNDETERMINED, VERIFIED, Report
 from prova.single import verify_single
 from prova.tar import BLOCK, is_tar
 from prova.trust import BadKeys, Trust, parse_keys
+from prova.witness import BadPolicy, Policy
 
 EXIT = {VERIFIED: 0, FAILED: 1, MALFORMED: 2, UNDETERMINED: 3}
 USAGE, BAD_CONFIG = 64, 78
@@ -47,12 +48,13 @@ def arguments(args: List[str]) -> argparse.Namespace:
     p.add_argument("file", nargs="+", help="receipts, exports and bundles (a directory or a tar); - is stdin")
     p.add_argument("--key", action="append", default=[], help="a public key that is trusted, or a file of them; may be repeated")
     p.add_argument("--head", action="append", default=[], help="a checkpoint that was saved earlier and that the log must continue")
+    p.add_argument("--policy", help="which witnesses must have cosigned the checkpoint, and how many: a C2SP tlog-policy")
     p.add_argument("--json", action="store_true", help="print the reports as JSON, one line for each file")
     p.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many processes verify a long export")
     return p.parse_args(args)
 
 
-def trust_of(keys: List[str], heads: List[str]) -> Trust:
+def trust_of(keys: List[str], heads: List[str], policy: Optional[str]) -> Trust:
     trust = Trust()
     for key in keys:
         data = os.fsencode(key)
@@ -74,6 +76,12 @@ def trust_of(keys: List[str], heads: List[str]) -> Trust:
                 trust.heads.append(parse_checkpoint(f.read().decode("utf-8")))
         except (OSError, BadNote, UnicodeDecodeError) as e:
             raise Stop(BAD_CONFIG, f"--head {name}: {e}") from None
+    if policy is not None:
+        try:
+            with open(policy, "rb") as f:
+                trust.policy = Policy(f.read().decode("utf-8"))
+        except (OSError, BadPolicy, UnicodeDecodeError) as e:
+            raise Stop(BAD_CONFIG, f"--policy {policy}: {e}") from None
     return trust
 
 
@@ -146,7 +154,7 @@ def worse(a: int, b: int) -> int:
 def main(args: Optional[List[str]] = None) -> int:
     try:
         options = arguments(sys.argv[1:] if args is None else args)
-        trust = trust_of(options.key, options.head)
+        trust = trust_of(options.key, options.head, options.policy)
         code = 0
         for name in options.file:
             report = verify_file(name, trust, options.processes)

@@ -69,6 +69,7 @@ class LogVerifier:
 
     def __init__(self, what: str, pinned: Trust, options: Options) -> None:
         self.report = Report(pinned.pinned())
+        self.report.witnessed = pinned.policy is not None
         self.what, self.pinned, self.options = what, pinned, options
         self.source: BinaryIO
         self.verifiers = Verifiers([])
@@ -109,6 +110,7 @@ class LogVerifier:
         trust, detail = self.pinned, f"keys given by the caller; those in the {self.what} were not used"
         if not self.report.keys_pinned:
             trust = in_file
+            trust.policy = self.pinned.policy  # always the auditor's
             detail = f"no key was given, so the keys in the {self.what} were used: this shows that it agrees with itself, not who made it"
         try:
             self.verifiers = trust.verifiers()
@@ -239,7 +241,31 @@ class LogVerifier:
         if not self.unread:
             self.report.settle(check, detail)
 
+    def _check_witnesses(self, text: str) -> None:
+        """Holds the checkpoint to the policy. Too few cosignatures prove nothing against the log: a witness may have been away."""
+        policy, report = self.pinned.policy, self.report
+        if policy is None:
+            return
+        seen: Dict[str, str] = {}
+        missing: List[str] = []
+        for witness in policy.witnesses:
+            try:
+                at = witness.cosigned(text)
+            except BadNote as e:
+                report.add("witnesses", FAILED, str(e))
+                continue
+            if at is None:
+                missing.append(witness.name)
+            else:
+                seen[witness.name] = at
+        listed = ", ".join(f"{name} at {at}" for name, at in seen.items())
+        if not policy.met(set(seen)):
+            detail = "the quorum of witnesses is not there; missing: " + (", ".join(missing) or "none")
+            report.add("witnesses", UNDETERMINED, detail, str(policy), listed or "none")
+        report.settle("witnesses", f"cosigned by {listed or 'no known witness'}; want {policy}")
+
     def check_signatures(self, text: str) -> None:
+        self._check_witnesses(text)
         if not self.any_note:
             self.report.add("checkpoint", UNDETERMINED, "no checkpoint key is known to verify it with")
             return

@@ -27,6 +27,7 @@ class Report:
         self.from_ = 0
         self.receipts = 0
         self.size = 0
+        self.witnessed = False  # a policy asks for cosignatures
         self.checks: List[Dict[str, Any]] = []
         self.omitted = 0
         self.status: Dict[str, str] = {}  # the worst of each check
@@ -70,6 +71,7 @@ class Report:
 
     def finish(self, *required: str) -> "Report":
         """Decides the result. Verified takes a success of every required check: that none failed is not enough."""
+        required += ("witnesses",) if self.witnessed else ()
         if self._failed:
             self.result = FAILED
         elif self._malformed:

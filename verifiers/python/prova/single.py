@@ -11,6 +11,9 @@ def verify_single(raw: bytes, trust: Trust) -> Report:
     """Verifies a receipt, around which there may be white space. Alone it does not show that it stands in the log."""
     report = Report(bool(trust.receipt))
     report.receipts = 1
+    report.witnessed = trust.policy is not None
+    if report.witnessed:
+        report.add("witnesses", UNDETERMINED, "a receipt alone has no checkpoint that witnesses could have cosigned")
     if not report.keys_pinned:
         report.add("trust", UNDETERMINED, "no receipt key was given to verify with")
     try:

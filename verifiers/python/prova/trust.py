@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 from .canonical import BadJSON, parse_line
 from .ed25519 import KeyRefused, PublicKey
 from .merkle import parse_hash
 from .notes import BadNote, Checkpoint, Verifiers, parse_vkey
 from .receipt import key_id_of, quoted
+from .witness import Policy
 
 
 class BadKeys(ValueError):
@@ -23,6 +24,7 @@ class Trust:
         self.checkpoint: List[str] = []  # verifier keys
         self.any_origin: List[PublicKey] = []  # checkpoint keys of any log: a server has one for the logs of all its orgs
         self.heads: List[Checkpoint] = []
+        self.policy: Optional[Policy] = None  # the auditor's, never the evidence's
 
     def signs_checkpoints(self) -> bool:
         return bool(self.checkpoint or self.any_origin)
@@ -35,6 +37,10 @@ class Trust:
         for key in [parse_vkey(vkey)[1] for vkey in self.checkpoint] + self.any_origin:
             if key_id_of(key.data) in self.receipt:
                 raise BadKeys(f"the key {key_id_of(key.data)} is given for receipts and for checkpoints")
+        signers = {parse_vkey(vkey)[1].data for vkey in self.checkpoint} | {key.data for key in self.any_origin}
+        for witness in self.policy.witnesses if self.policy else []:
+            if key_id_of(witness.key.data) in self.receipt or witness.key.data in signers:
+                raise BadKeys(f"the key of the witness {quoted(witness.name)} also signs receipts or checkpoints: a log is not its own witness")
         return Verifiers(self.checkpoint, self.any_origin)
 
     def merge(self, other: "Trust") -> None:
