@@ -44,6 +44,7 @@ func floors() map[string]floor {
 		"internal/simulate/characteristics": pure(2.6, "internal/simulate", "internal/stats", "api"),
 
 		"internal/authority": {height: 3},
+		"internal/durable":   {height: 3, only: []string{}},
 
 		"internal/store/migrations": {height: 3, only: []string{}},
 		"internal/store":            {height: 4},
@@ -53,6 +54,7 @@ func floors() map[string]floor {
 		"internal/importer":         {height: 4},
 		"internal/keyfile":          {height: 4},
 		"internal/anchor":           {height: 4},
+		"internal/witness":          {height: 4, only: []string{"internal/durable", "receipt"}},
 		// The SDK is what a stranger's program links: the contract, the receipts, and nothing else.
 		"prova": {height: 4, only: []string{"api", "receipt"}},
 

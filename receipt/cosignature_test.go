@@ -216,7 +216,7 @@ func TestTamperWitnesses(t *testing.T) {
 	smaller := newLog(t, 3).checkpoint(t)
 	elsewhere := checkpointOf(t, "prova.example/log/2", l.tree, "checkpoints")
 	w1 := newCosigner(t, "w1")
-	plain, err := ed25519.PrivateKey(seedKey("witness w1")).Sign(nil, []byte(noteBody(checkpoint)), &ed25519.Options{})
+	plain, err := seedKey("witness w1").Sign(nil, []byte(noteBody(checkpoint)), &ed25519.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

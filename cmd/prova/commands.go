@@ -24,6 +24,7 @@ type commands struct {
 	Runs     clientcmd.Runs      `cmd:"" help:"Import runs, and follow them."`
 	Receipts clientcmd.Receipts  `cmd:"" help:"Read and export the evidence."`
 	Log      Log                 `cmd:"" help:"Check the stored log, and recover from a lost database."`
+	Witness  Witness             `cmd:"" help:"Cosign the checkpoints of other people's logs."`
 	Webhooks clientcmd.Webhooks  `cmd:"" help:"Subscribe receivers, and be one."`
 	Keys     clientcmd.Keys      `cmd:"" help:"API keys, and the keys that sign."`
 	Orgs     clientcmd.Orgs      `cmd:"" help:"Make and list tenants."`

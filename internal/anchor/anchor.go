@@ -17,6 +17,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/cobound/prova/internal/authority"
+	"github.com/cobound/prova/internal/durable"
 )
 
 // Name is the name of the file in the data directory.
@@ -80,18 +81,5 @@ func (f File) Save(heads map[string]authority.LogHead) error {
 	if err != nil {
 		return err
 	}
-	dir := filepath.Dir(f.path)
-	tmp, err := os.CreateTemp(dir, "."+Name+"-*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(tmp.Name()) }() // gone unless something failed
-	_, err = tmp.Write(append(data, '\n'))
-	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp.Name(), f.path); err != nil {
-		return err
-	}
-	return syncDir(dir)
+	return durable.Replace(f.path, append(data, '\n'))
 }

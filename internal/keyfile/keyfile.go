@@ -27,6 +27,7 @@ import (
 const (
 	ReceiptKey    = "receipt.key"
 	CheckpointKey = "checkpoint.key"
+	WitnessKey    = "witness.key"
 
 	furtherKeys = "receipt-*.key"
 )
@@ -58,6 +59,18 @@ func (d Dir) Load() (Keys, error) {
 		return Keys{}, fmt.Errorf("%s and %s in %s hold the same key: a signature for one could be offered for the other; restore the right files", ReceiptKey, CheckpointKey, d.Path)
 	}
 	return Keys{Receipt: r, Checkpoint: c}, nil
+}
+
+// LoadWitness reads the key of a witness, and makes it if it is missing. A
+// directory that holds keys of a server is refused: a log that is its own
+// witness protects nobody.
+func (d Dir) LoadWitness() (ed25519.PrivateKey, error) {
+	for _, name := range []string{ReceiptKey, CheckpointKey} {
+		if _, err := os.Lstat(filepath.Join(d.Path, name)); err == nil {
+			return nil, fmt.Errorf("%s holds %s, the key of a server: give the witness a directory of its own, on another machine that other people keep", d.Path, name)
+		}
+	}
+	return d.load(WitnessKey)
 }
 
 // Signers are all receipt keys of the directory.

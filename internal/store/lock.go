@@ -7,6 +7,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/cobound/prova/internal/durable"
 )
 
 // lockFile takes the lock that keeps a second server away from a SQLite file
@@ -17,7 +19,7 @@ func lockFile(path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	held, err := holdFile(f)
+	held, err := durable.Hold(f)
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}

@@ -18,10 +18,10 @@ import (
 
 // Verify verifies receipts, exports and bundles.
 type Verify struct {
-	File []string `arg:"" name:"file" help:"Receipts, exports and bundles (a tar, or the directory of an unpacked one); - is stdin."`
-	Key  []string `placeholder:"KEY" sep:"none" help:"A public key that is trusted, or a file of them: as the key endpoint answers, or one in each line. May be repeated. Without it an export or a bundle is only checked against the keys that it brings along."`
-	Head []string `placeholder:"FILE" sep:"none" help:"A checkpoint that was saved earlier and that the log must continue. May be repeated."`
-	Policy string `placeholder:"FILE" help:"Which witnesses must have cosigned the checkpoint, and how many of them: a C2SP tlog-policy, with lines such as 'witness NAME VKEY', 'group NAME 2 MEMBER…' and 'quorum NAME'."`
+	File   []string `arg:"" name:"file" help:"Receipts, exports and bundles (a tar, or the directory of an unpacked one); - is stdin."`
+	Key    []string `placeholder:"KEY" sep:"none" help:"A public key that is trusted, or a file of them: as the key endpoint answers, or one in each line. May be repeated. Without it an export or a bundle is only checked against the keys that it brings along."`
+	Head   []string `placeholder:"FILE" sep:"none" help:"A checkpoint that was saved earlier and that the log must continue. May be repeated."`
+	Policy string   `placeholder:"FILE" help:"Which witnesses must have cosigned the checkpoint, and how many of them: a C2SP tlog-policy, with lines such as 'witness NAME VKEY', 'group NAME 2 MEMBER…' and 'quorum NAME'."`
 	// Replay recomputes what was decided.
 	Replay bool `help:"Also recompute every decision of a rollout from the runs in the file, and compare the bytes with those that were signed."`
 	JSON   bool `name:"json" help:"Print the reports as JSON, one line for each file."`

@@ -1,6 +1,6 @@
 //go:build unix
 
-package store
+package durable
 
 import (
 	"errors"
@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// holdFile takes the lock of an open file, or says that another holds it. The
+// Hold takes the lock of an open file, or says that another holds it. The
 // kernel releases it when the process ends, however it ends.
-func holdFile(f *os.File) (held bool, err error) {
+func Hold(f *os.File) (held bool, err error) {
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		return false, nil

@@ -1,14 +1,14 @@
 //go:build !windows
 
-package anchor
+package durable
 
 import (
 	"errors"
 	"os"
 )
 
-// syncDir makes a rename durable.
-func syncDir(path string) error {
+// SyncDir makes a rename durable.
+func SyncDir(path string) error {
 	dir, err := os.Open(path)
 	if err != nil {
 		return err

@@ -1,4 +1,0 @@
-package anchor
-
-// syncDir does nothing: a directory cannot be flushed here.
-func syncDir(string) error { return nil }
