@@ -237,9 +237,9 @@ func TestReplayNamesWhatDiffers(t *testing.T) {
 func TestReplayOfBeginnings(t *testing.T) {
 	h := newHouse(t)
 	w := &world{house: h, rng: rand.New(rand.NewPCG(7, 8))}
-	w.events(500, 0, 1)
+	w.events(60, 0, 1)
 	h.clock.pass(31 * 24 * time.Hour)
-	w.events(700, 0, 1)
+	w.events(200, 0, 1)
 	request := canary("v36", "v37")
 	begin := func(ends func(id string)) {
 		t.Helper()
@@ -283,8 +283,8 @@ func TestReplayOfBeginnings(t *testing.T) {
 		t.Fatal(err)
 	}
 	history := body.History
-	if history.Runs != 700 {
-		t.Fatalf("the history has %d runs, want the 700 of the last 30 days", history.Runs)
+	if history.Runs != 200 {
+		t.Fatalf("the history has %d runs, want the 200 of the last 30 days", history.Runs)
 	}
 	for name, c := range map[string]struct {
 		log  []replay.Item
