@@ -258,6 +258,9 @@ func TestOneHistory(t *testing.T) {
 		for range 4 {
 			group.Go(func() {
 				for size, old := 1, 0; size <= 40; size++ {
+					if size < old { // another of its side was faster
+						continue
+					}
 					status, text := ask(t, url, side.log.request(old, size))
 					if status == http.StatusConflict {
 						_, _ = fmt.Sscan(text, &old)
