@@ -23,8 +23,10 @@ type route struct {
 const open api.Permission = ""
 
 // routes is the table of everything that is served.
-func (s *service) routes() []route {
-	c := s.cases
+func (s *service) routes() []route { return append(s.vaultRoutes(), s.releaseRoutes()...) }
+
+// vaultRoutes are the calls about evidence, the log and the keys that sign.
+func (s *service) vaultRoutes() []route {
 	return []route{
 		{"POST /api/v1/audit/ingest", api.AuditIngest, serve(readBatch, s.ingest)},
 		{"GET /api/v1/audit/receipts", api.AuditRead, serve(readReceiptList, s.receipts)},
@@ -46,7 +48,13 @@ func (s *service) routes() []route {
 		{"POST /api/v1/keys/rotate", api.OrgManage, serve(readReason, s.rotateKey)},
 		{"POST /api/v1/keys/{id}/retire", api.OrgManage, serve(readOperatorAction, s.retireKey)},
 		{"POST /api/v1/keys/{id}/revoke", api.OrgManage, serve(readRevokeKey, s.revokeKey)},
+	}
+}
 
+// releaseRoutes are the calls about releases, and about the server itself.
+func (s *service) releaseRoutes() []route {
+	c := s.cases
+	return []route{
 		{"GET /api/v1/compare", api.ReleaseRead, serve(readCompare, s.compare)},
 		{"POST /api/v1/compare", api.ReleaseRead, serve(body[api.CompareRequest], s.compare)},
 		{"GET /api/v1/apps", api.ReleaseRead, serve(nothing, s.apps)},
