@@ -19,6 +19,7 @@ need openssl openssl
 need python3 python3 # the code in docs/receipts.md
 need ip iproute2
 need unshare util-linux
+need mount mount # a small disk to fill
 need chromium chromium # the pages, in a browser
 need node nodejs # and their modules outside of one
 need qemu-s390x-static qemu-user-static # the golden tests on other CPUs
