@@ -147,24 +147,17 @@ func (a *Authority) keysThatHold(ctx context.Context) ([]api.SigningKey, error) 
 	if err != nil {
 		return nil, err
 	}
-	var states map[string]keyState
-	var size int64
-	err = a.Store.View(ctx, DefaultOrg, func(s Snapshot) error {
-		head, err := s.Head()
-		if err != nil {
-			return err
-		}
-		size = head.Tree.Size()
-		states, err = keyStates(s)
-		return err
-	})
+	states, size, err := a.logKeys(ctx)
+	if err != nil {
+		return nil, storeError("log", err)
+	}
 	var out []api.SigningKey
 	for _, k := range all {
 		if states[k.KeyID].holds(size) && rootOf(states, k.KeyID) == rootOf(states, a.signer().KeyID()) {
 			out = append(out, k)
 		}
 	}
-	return out, storeError("log", err)
+	return out, nil
 }
 
 // rootOf is the key that a chain of additions begins with.

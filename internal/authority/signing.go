@@ -58,6 +58,20 @@ func keyStates(s Snapshot) (map[string]keyState, error) {
 	return states, nil
 }
 
+// logKeys are the keys of the default org's log, and its size.
+func (a *Authority) logKeys(ctx context.Context) (states map[string]keyState, size int64, err error) {
+	err = a.Store.View(ctx, DefaultOrg, func(s Snapshot) error {
+		head, err := s.Head()
+		if err != nil {
+			return err
+		}
+		size = head.Tree.Size()
+		states, err = keyStates(s)
+		return err
+	})
+	return states, size, err
+}
+
 // holds reports whether the key may sign receipts at the end of a log of a size.
 func (k keyState) holds(size int64) bool {
 	return k.purpose == receipt.PurposeReceipt && size < k.until
@@ -91,17 +105,7 @@ func (a *Authority) chooseSigner(ctx context.Context) error {
 	if err != nil {
 		return &Error{Code: CodeInternal, Detail: "the receipt keys in the data directory cannot be read", Cause: err}
 	}
-	var states map[string]keyState
-	var size int64
-	err = a.Store.View(ctx, DefaultOrg, func(s Snapshot) error {
-		head, err := s.Head()
-		if err != nil {
-			return err
-		}
-		size = head.Tree.Size()
-		states, err = keyStates(s)
-		return err
-	})
+	states, size, err := a.logKeys(ctx)
 	if err != nil {
 		return storeError("log", err)
 	}

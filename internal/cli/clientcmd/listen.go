@@ -20,6 +20,7 @@ import (
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/cli"
+	"github.com/cobound/prova/internal/durable"
 	"github.com/cobound/prova/internal/webhook"
 	"github.com/cobound/prova/receipt"
 )
@@ -107,8 +108,9 @@ func (a *actor) act(ctx context.Context, event api.WebhookEvent, _ string) error
 	if err := a.print(event); err != nil {
 		return err
 	}
+	// Nothing signs the header that it comes in, and a rollback must not wait for it.
 	if err := a.keep(ctx); err != nil {
-		return err
+		a.note("the checkpoint of this delivery was not kept: " + err.Error())
 	}
 	if a.Exec == "" || event.Data.Test {
 		return nil
@@ -158,15 +160,10 @@ func (a *actor) keep(ctx context.Context) error {
 		return fmt.Errorf("%s: %w", api.CheckpointHeader, err)
 	}
 	path := filepath.Join(a.Checkpoints, fmt.Sprintf("%010d-%x.checkpoint", c.Size, c.Root[:4]))
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // it is public
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err != nil {
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	_, err = f.Write(note)
-	return errors.Join(err, f.Sync(), f.Close())
+	return durable.Replace(path, note)
 }
 
 // bounded keeps what a command says within bounds, and lets it go on.

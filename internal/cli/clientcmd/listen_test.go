@@ -3,9 +3,11 @@ package clientcmd_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -36,8 +38,8 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
-// listen runs the command and returns its address.
-func listen(t *testing.T, command string) (address string, stdout, stderr *output, end func() error) {
+// listen runs the command and returns its address. Checkpoints are kept in a directory, unless that is "".
+func listen(t *testing.T, command, checkpoints string) (address string, stdout, stderr *output, end func() error) {
 	t.Helper()
 	stdout, stderr = &output{}, &output{}
 	env := &cli.Env{Program: "prova", Stdout: stdout, Stderr: stderr, Getenv: func(name string) string {
@@ -48,7 +50,7 @@ func listen(t *testing.T, command string) (address string, stdout, stderr *outpu
 	}}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- clientcmd.WebhooksListen{Addr: "127.0.0.1:0", Exec: command}.Run(ctx, env) }()
+	go func() { done <- clientcmd.WebhooksListen{Addr: "127.0.0.1:0", Exec: command, Checkpoints: checkpoints}.Run(ctx, env) }()
 	t.Cleanup(cancel)
 	for range 500 {
 		if _, rest, ok := strings.Cut(stderr.String(), "Listening on "); ok {
@@ -61,7 +63,8 @@ func listen(t *testing.T, command string) (address string, stdout, stderr *outpu
 	return "", nil, nil, nil
 }
 
-func deliver(t *testing.T, address, id, key, body string) int {
+// deliver sends a signed body, with further headers by name and value.
+func deliver(t *testing.T, address, id, key, body string, headers ...string) int {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address, strings.NewReader(body))
 	if err != nil {
@@ -69,6 +72,9 @@ func deliver(t *testing.T, address, id, key, body string) int {
 	}
 	req.Header.Set(api.SignatureHeader, api.Signature(time.Now(), []byte(body), key))
 	req.Header.Set(api.WebhookIDHeader, id)
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -82,11 +88,38 @@ func event(kind string, sequence string, more string) string {
 		sequence + `","sequence":` + sequence + `,"reason":"clean; $(touch hacked)"` + more + `}}`
 }
 
+// TestListenKeepsCheckpoints: what cannot be kept is said, and holds no rollback up.
+func TestListenKeepsCheckpoints(t *testing.T) {
+	dir := t.TempDir()
+	address, _, stderr, end := listen(t, "touch '"+filepath.Join(dir, "acted")+"'", filepath.Join(dir, "kept"))
+	note := "log.example/1\n0\n" + "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" + "\n\n— log.example/1 AAAAAAA=\n"
+	for i, header := range []string{"no base64", base64.StdEncoding.EncodeToString([]byte("no note")), base64.StdEncoding.EncodeToString([]byte(note))} {
+		if err := os.RemoveAll(filepath.Join(dir, "acted")); err != nil {
+			t.Fatal(err)
+		}
+		n := strconv.Itoa(i + 1)
+		if got := deliver(t, address, "dlv_"+n, secret, strings.Replace(event(api.EventRollback, n, ""), `"weight":25`, `"weight":0`, 1), api.CheckpointHeader, header); got != http.StatusNoContent {
+			t.Errorf("%q: a rollback is answered with %d", header, got)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "acted")); err != nil {
+			t.Errorf("%q: the command did not run: %v", header, err)
+		}
+	}
+	_ = end()
+	if n := strings.Count(stderr.String(), "was not kept"); n != 2 {
+		t.Errorf("%d checkpoints were not kept, want 2:\n%s", n, stderr)
+	}
+	kept, err := os.ReadFile(filepath.Join(dir, "kept", "0000000000-e3b0c442.checkpoint"))
+	if err != nil || string(kept) != note {
+		t.Errorf("%q, %v", kept, err)
+	}
+}
+
 func TestListen(t *testing.T) {
 	dir := t.TempDir()
 	// The command fails until the file is there.
 	command := `cd '` + dir + `' && test -f ready && cat > body && echo "$PROVA_EVENT $PROVA_WEIGHT $PROVA_ROLLOUT_ID $PROVA_CANDIDATE_RELEASE $PROVA_BASELINE_RELEASE $PROVA_TERMINAL $PROVA_SEQUENCE $PROVA_REASON" > variables`
-	address, stdout, stderr, end := listen(t, command)
+	address, stdout, stderr, end := listen(t, command, "")
 
 	if got := deliver(t, address, "dlv_1", "whsec_d3Jvbmc=", event(api.EventPromote, "1", "")); got != http.StatusUnauthorized {
 		t.Errorf("a wrong signature is answered with %d", got)
