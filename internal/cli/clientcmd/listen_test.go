@@ -50,7 +50,9 @@ func listen(t *testing.T, command, checkpoints string) (address string, stdout, 
 	}}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- clientcmd.WebhooksListen{Addr: "127.0.0.1:0", Exec: command, Checkpoints: checkpoints}.Run(ctx, env) }()
+	go func() {
+		done <- clientcmd.WebhooksListen{Addr: "127.0.0.1:0", Exec: command, Checkpoints: checkpoints}.Run(ctx, env)
+	}()
 	t.Cleanup(cancel)
 	for range 500 {
 		if _, rest, ok := strings.Cut(stderr.String(), "Listening on "); ok {
