@@ -1,6 +1,8 @@
 package rollout
 
 import (
+	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/cobound/prova/api"
@@ -110,6 +112,85 @@ func TestBlocksOfPairs(t *testing.T) {
 		if b.Full() != c.full || b.Comparable() != c.comparable {
 			t.Errorf("%+v: full %t, comparable %t", c, b.Full(), b.Comparable())
 		}
+	}
+}
+
+// A rule of one is a rule, too.
+func TestRulesOfOne(t *testing.T) {
+	b := Block{Candidate: 1, Rule: Rule{Candidate: 1, Baseline: 5, Planned: 1e9, History: 1, HistoryRuns: 9}}
+	if !b.Historical() || !b.Full() || !b.Comparable() || b.after() != (Totals{AgainstHistory: 1}) {
+		t.Errorf("against history: %+v", b)
+	}
+	if !b.historical(b.Epoch-1, Tally{Gate: gate(t, "success"), Candidate: Counts{N: 1}}) {
+		t.Error("a late metric is compared with the history")
+	}
+	b = Block{Paired: 1, Rule: Rule{Candidate: 5, Baseline: 5, Pairs: 1, Planned: 1e9}}
+	if !b.Full() || !b.Comparable() || b.after() != (Totals{Candidate: 1, Baseline: 1}) {
+		t.Errorf("on pairs: %+v", b)
+	}
+}
+
+// A block says whether a gate wants pairs.
+func TestBlockWantsPairs(t *testing.T) {
+	alone, beside := Tally{Gate: gate(t, "success")}, Tally{Gate: gate(t, "success:pair=probe")}
+	for want, tallies := range map[bool][]Tally{false: {alone}, true: {alone, beside}} {
+		if got := (Block{Tallies: tallies}).Pairs(); got != want {
+			t.Errorf("%t: %+v", got, tallies)
+		}
+	}
+	if (Block{}).Pairs() {
+		t.Error("without gates")
+	}
+}
+
+// What is out of range is refused, whatever the gates are, and the block stays as it was.
+func TestBlockRefusesValues(t *testing.T) {
+	p := api.Policy{Steps: []int{50, 100}, MinRuns: 5, Gates: []api.Gate{gate(t, "success"), gate(t, "cost_usd:mean"), gate(t, "score:pair=probe:mean")}}
+	fresh := func() Block { return FirstBlock(p, History{}, RuleOf(p, 0), 1, 10) }
+	for _, name := range []string{"success", "cost_usd", "score", "other"} {
+		bad := map[string]api.Metric{name: api.Number(1e19)}
+		good := map[string]api.Metric{name: api.Number(1)}
+		b := fresh()
+		if err := b.AddRun(Candidate, Run{Index: 11, Metrics: bad}); err == nil || !reflect.DeepEqual(b, fresh()) {
+			t.Errorf("a run with %s: %v, %+v", name, err, b)
+		}
+		b = fresh()
+		if err := b.AddOutcome(Candidate, Counted{Index: 10, Epoch: 1}, Run{Index: 11, Metrics: bad}); err == nil || !reflect.DeepEqual(b, fresh()) {
+			t.Errorf("an outcome with %s: %v, %+v", name, err, b)
+		}
+		b = fresh()
+		err := b.AddPair(Pair{Index: 11, Probe: "p", Candidate: bad, Baseline: good})
+		if wants := name == "score"; (err != nil) != wants || (b.Paired == 0) != wants {
+			t.Errorf("a pair with %s: %v, %+v", name, err, b)
+		}
+	}
+}
+
+// A step counts its own arrivals, and what came before it is not fresh.
+func TestBeginStep(t *testing.T) {
+	p := api.Policy{Steps: []int{5, 25, 100}, MinRuns: 30, Gates: []api.Gate{gate(t, "success")}}
+	b := FirstBlock(p, History{}, RuleOf(p, 0), 1, 10)
+	one := Run{Index: 10, Metrics: map[string]api.Metric{"success": api.Number(1)}}
+	for _, err := range []error{b.AddRun(Candidate, one), b.AddRun(Baseline, one)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.BeginStep(25, 20)
+	one.Index = 21
+	if err := b.AddRun(Baseline, one); err != nil {
+		t.Fatal(err)
+	}
+	if want := []Arrival{{Weight: 5, Candidate: 1, Baseline: 1}, {Weight: 25, Baseline: 1}}; !slices.Equal(b.Arrivals, want) || b.StepFrom != 20 {
+		t.Errorf("%+v from %d", b.Arrivals, b.StepFrom)
+	}
+	for _, index := range []int64{19, 20} {
+		if err := b.AddOutcome(Candidate, Counted{Index: index, Epoch: 1}, Run{Index: 30, Metrics: one.Metrics}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := b.Tallies[0]; got.Candidate.N != 3 || got.Fresh != 2 { // the first run, when its step was the present one, and the second outcome
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -49,6 +50,7 @@ func TestSampleRatioOfSteps(t *testing.T) {
 		"the last with runs":   {[]Arrival{{Weight: 5, Candidate: 30, Baseline: 570}, {Weight: 25, Candidate: 1, Baseline: 3}, {Weight: 50}}, api.CheckOK, "25.0 % of the 4 runs at 25%"},
 		"the first is off":     {[]Arrival{{Weight: 5, Candidate: 300, Baseline: 300}, {Weight: 25, Candidate: 10, Baseline: 30}}, api.CheckWarn, "50.0 % of the 600 runs at 5%: the traffic does not follow"},
 		"the second is off":    {[]Arrival{{Weight: 5, Candidate: 5, Baseline: 95}, {Weight: 25, Candidate: 90, Baseline: 10}, {Weight: 50, Candidate: 5, Baseline: 5}}, api.CheckWarn, "90.0 % of the 100 runs at 25%: the traffic does not follow"},
+		"both are off":         {[]Arrival{{Weight: 5, Candidate: 60, Baseline: 40}, {Weight: 25, Candidate: 90, Baseline: 10}}, api.CheckWarn, "60.0 % of the 100 runs at 5%: the traffic does not follow"},
 		"each a little, all":   {[]Arrival{{Weight: 50, Candidate: 72, Baseline: 38}, {Weight: 60, Candidate: 86, Baseline: 24}}, api.CheckWarn, "78.2 % of the 110 runs at 60%: the traffic does not follow"},
 		"the candidate starve": {[]Arrival{{Weight: 50, Baseline: 40}}, api.CheckWarn, "0.0 % of the 40 runs at 50%"},
 	} {
@@ -178,35 +180,54 @@ func TestNonInferioritySpends(t *testing.T) {
 		}
 	}
 	planned := Planned(p)
+	// Of gates that could be worse by as much, the first is told.
 	look(1, 30, 3, 3)
 	if want := stats.AlphaStar(0.05, planned, 15); r.Promotion.Shown || r.Promotion.Spent != want || math.Abs(want-0.0475) > 1e-12 || r.Promotion.Block != 1 {
 		t.Errorf("%+v, want %v", r.Promotion, want)
+	}
+	equal := stats.Proportion{X: 3, N: 30}
+	upper := stats.StratifiedNewcombe([]stats.Stratum{{Candidate: equal, Baseline: equal}}, -stats.NormalQuantile(stats.AlphaStar(0.05, planned, 15))).Hi
+	if want := fmt.Sprintf("error could be worse by up to %.1f points, promote_margin is 5.0 points", 100*upper); r.Promotion.Detail != want {
+		t.Errorf("%q, want %q", r.Promotion.Detail, want)
 	}
 	first := r.Promotion
 	if again, err := r.nonInferior(); err != nil || again != first {
 		t.Errorf("asked again without a block: %+v", again)
 	}
+	// A block that taught these gates nothing is no look.
+	r.Ledger.Block = 2
+	if again, err := r.nonInferior(); err != nil || again != first {
+		t.Errorf("asked again with nothing new: %+v", again)
+	}
 	// The gate that could be worse by most is the one that is told, whichever stands first.
-	look(2, 400, 20, 50)
+	look(3, 200, 25, 10)
+	if !strings.HasPrefix(r.Promotion.Detail, "error could be worse by up to ") || r.Promotion.Shown {
+		t.Errorf("%+v", r.Promotion)
+	}
+	look(4, 400, 20, 55)
 	if !strings.HasPrefix(r.Promotion.Detail, "success could be worse by up to ") || r.Promotion.Shown {
 		t.Errorf("%+v", r.Promotion)
 	}
-	if want := stats.AlphaStar(0.05, planned, 215); r.Promotion.Spent != first.Spent+(want-first.Spent) || r.Promotion.Spent <= first.Spent || r.Promotion.Spent >= 0.05 {
+	if want := stats.AlphaStar(0.05, planned, 315); math.Abs(r.Promotion.Spent-want) > 1e-15 || r.Promotion.Spent <= first.Spent || r.Promotion.Spent >= 0.05 {
 		t.Errorf("spent %v, want %v", r.Promotion.Spent, want)
 	}
-	look(3, 20_000, 1900, 1900)
+	look(5, 20_000, 1900, 1900)
 	if !r.Promotion.Shown {
 		t.Errorf("%+v", r.Promotion)
 	}
 	shown := r.Promotion
-	look(4, 400, 300, 300)
+	look(6, 400, 300, 300)
 	if r.Promotion != shown {
 		t.Errorf("what was shown is asked again: %+v", r.Promotion)
 	}
 	// With nothing left to spend, nothing is shown.
-	r.Promotion = promotion{Block: 3, Spent: 0.05, Detail: "spent"}
+	r.Promotion = promotion{Block: 5, Spent: 0.05, Detail: "spent"}
 	if got, err := r.nonInferior(); err != nil || got.Shown || got != r.Promotion {
 		t.Errorf("%+v", got)
+	}
+	r.Ledger.Gates[0].State = state{data: []byte("broken")}
+	if got, err := r.nonInferior(); err == nil || got != r.Promotion {
+		t.Errorf("a state that cannot be read: %+v", got)
 	}
 }
 

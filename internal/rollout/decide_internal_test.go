@@ -11,7 +11,7 @@ import (
 func TestAbout(t *testing.T) {
 	for seconds, want := range map[int64]string{
 		0: "1 s", 1: "1 s", 89: "89 s", 90: "2 min", 149: "2 min", 150: "3 min", 90*60 - 1: "90 min",
-		90 * 60: "2 h", 9000 - 1: "2 h", 9000: "3 h", 48*3600 - 1: "48 h", 48 * 3600: "2 days", 216000 - 1: "2 days", 216000: "3 days",
+		90 * 60: "2 h", 9000 - 1: "2 h", 9000: "3 h", 48*3600 - 1: "48 h", 48 * 3600: "2 days", 216000 - 1: "2 days", 216000: "3 days", 12 * 86400: "12 days",
 	} {
 		if got := about(seconds); got != want {
 			t.Errorf("%d seconds: %q, want %q", seconds, got, want)

@@ -65,14 +65,14 @@ func TestHistoryCounts(t *testing.T) {
 		}
 		return s
 	}
-	h := History{Runs: 100, Metrics: map[string]stats.Summary{"latency_ms": of(85, 10, 5), "score": of(40, 20, 40), "success": rates(t, 100, 80)}}
+	h := History{Runs: 100, Metrics: map[string]stats.Summary{"latency_ms": of(85, 10, 5), "score": of(30, 45, 25), "success": rates(t, 100, 80)}}
 	for text, want := range map[string]struct {
 		counts    Counts
 		threshold *stats.Bin
 	}{
 		"success":         {Counts{N: 100, Ones: 80, Zeros: 20}, nil},
 		"latency_ms:p90":  {Counts{N: 100, Ones: 5, Zeros: 95}, bin(16)},
-		"score:p50":       {Counts{N: 100, Ones: 40, Zeros: 60}, bin(16)},
+		"score:p50":       {Counts{N: 100, Ones: 30, Zeros: 70}, bin(16)},
 		"cost_usd:p95":    {Counts{}, nil},
 		"latency_ms:mean": {Counts{N: 100, Ones: 85}, nil},
 		"error":           {Counts{}, nil},

@@ -220,6 +220,15 @@ func bin(v float64) *stats.Bin {
 	return &b
 }
 
+// One value is enough to aim at.
+func TestAimAtOneValue(t *testing.T) {
+	b := Block{Tallies: []Tally{{Gate: gate(t, "latency_ms:p95")}}}
+	b.Aim(func(string) stats.Summary { return rates(t, 1, 1) })
+	if got := b.Tallies[0].Threshold; got == nil || *got != *bin(1) {
+		t.Errorf("%v", got)
+	}
+}
+
 // No two gates of a policy share metric, statistic and pairing; a tally is of one of them.
 func TestTallyOfAGate(t *testing.T) {
 	all := []string{"success", "success:mean", "success:pair=probe", "error", "success:p50"}
