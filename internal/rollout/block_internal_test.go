@@ -145,9 +145,9 @@ func TestBlockWantsPairs(t *testing.T) {
 
 // What is out of range is refused, whatever the gates are, and the block stays as it was.
 func TestBlockRefusesValues(t *testing.T) {
-	p := api.Policy{Steps: []int{50, 100}, MinRuns: 5, Gates: []api.Gate{gate(t, "success"), gate(t, "cost_usd:mean"), gate(t, "score:pair=probe:mean")}}
+	p := api.Policy{Steps: []int{50, 100}, MinRuns: 5, Gates: []api.Gate{gate(t, "success"), gate(t, "cost_usd:mean"), gate(t, "score:mean:pair=probe"), gate(t, "flag:rate:better=higher:pair=probe")}}
 	fresh := func() Block { return FirstBlock(p, History{}, RuleOf(p, 0), 1, 10) }
-	for _, name := range []string{"success", "cost_usd", "score", "other"} {
+	for _, name := range []string{"success", "cost_usd", "score", "flag", "other"} {
 		bad := map[string]api.Metric{name: api.Number(1e19)}
 		good := map[string]api.Metric{name: api.Number(1)}
 		b := fresh()
@@ -160,7 +160,7 @@ func TestBlockRefusesValues(t *testing.T) {
 		}
 		b = fresh()
 		err := b.AddPair(Pair{Index: 11, Probe: "p", Candidate: bad, Baseline: good})
-		if wants := name == "score"; (err != nil) != wants || (b.Paired == 0) != wants {
+		if wants := name == "score" || name == "flag"; (err != nil) != wants || (b.Paired == 0) != wants {
 			t.Errorf("a pair with %s: %v, %+v", name, err, b)
 		}
 	}

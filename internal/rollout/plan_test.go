@@ -92,6 +92,7 @@ func TestPlanSaysWhatTheTestWillDo(t *testing.T) {
 		"a quantile":                   {api.CreateRollout{Gates: gates(t, "cost_usd:mean", "latency_ms:p95:margin=10%")}, rollout.Traffic{Runs: 50}, " or more of the first 30 candidate runs have a latency_ms beyond the baseline's p95 and the margin of 10%, it is rolled back"},
 		"a quantile of few":            {api.CreateRollout{Gates: gates(t, "latency_ms:p95"), MinRuns: minRuns(1)}, rollout.Traffic{}, "However many of the first 1 candidate runs have a latency_ms beyond the baseline's p95"},
 		"a quantile of scores":         {api.CreateRollout{Gates: gates(t, "score:p50")}, rollout.Traffic{}, " or more of the first 30 candidate runs have a score beyond the baseline's p50, it is rolled back"},
+		"most scores are beyond":       {api.CreateRollout{Gates: gates(t, "score:p90")}, rollout.Traffic{}, "However many of the first 30 candidate runs have a score beyond the baseline's p90"},
 		"two runs beside one":          {api.CreateRollout{Steps: []int{66, 100}, MinRuns: minRuns(2), ErrorBudget: ptr(0.5)}, rollout.Traffic{Runs: 50}, "2 or more failures in the first 2 candidate runs"},
 		"a mean alone":                 {api.CreateRollout{Gates: gates(t, "cost_usd:mean")}, rollout.Traffic{}, "30 at 25%, 30 at 50%."},
 		"no baseline beside it":        {api.CreateRollout{Steps: []int{99, 100}, MinRuns: minRuns(1)}, rollout.Traffic{Runs: 50}, "no count of failures in the first 1 "},
@@ -147,7 +148,7 @@ func TestPolicyTakesTheLimits(t *testing.T) {
 		"error budget to":   {ErrorBudget: ptr(0.5)},
 		"most gates":        {Gates: gates(t, many...)},
 		"margins of a mean": {Gates: gates(t, "cost_usd:mean:margin=1e15", "score:mean:margin=99%")},
-		"a small margin":    {Gates: gates(t, "score:mean:margin=0.5", "success:margin=5%")},
+		"a small margin":    {Gates: gates(t, "score:mean:margin=0.5", "success:margin=5%", "latency_ms:p95:margin=2e15")},
 		"non-inferiority":   {PromoteOn: api.PromoteNonInferior, PromoteMargin: ptr(0.999), Gates: gates(t, "cost_usd:mean", "success:on=hold")},
 	} {
 		if _, errs := rollout.NewPolicy(r, []string{"success"}); len(errs) > 0 {
