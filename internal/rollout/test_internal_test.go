@@ -184,6 +184,23 @@ func TestIntervalsOfTests(t *testing.T) {
 	}
 }
 
+// Without a budget there is no test, and without runs no look.
+func TestRefusedTests(t *testing.T) {
+	for _, text := range []string{"success", "cost_usd:mean", "cost_usd:mean:pair=probe", "latency_ms:p95"} {
+		g := gate(t, text)
+		if test, err := newTest("seed", g, budgeted(g), History{}, 0); err == nil || test != nil {
+			t.Errorf("%s: no budget: %v", text, err)
+		}
+		test, err := newTest("seed", g, budgeted(g), History{}, 0.05)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, look, reachable, err := test.look(g, stratum{}); err == nil || look != (api.Look{}) || reachable {
+			t.Errorf("%s: no run: %+v, %v", text, look, err)
+		}
+	}
+}
+
 // A look that is no JSON ends in an error, not in a digest.
 func TestChainOfNoNumber(t *testing.T) {
 	if got, err := chain("", api.Look{Information: math.NaN()}); err == nil || got != "" {
