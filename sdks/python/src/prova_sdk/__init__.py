@@ -7,7 +7,7 @@
         run.metric("cost_usd", 0.0123)
 
 Recorder records runs in the background and never breaks or slows the agent. Client
-creates, ticks and reads rollouts. verify_webhook and ReplayMemory tell what to act on,
+creates, ticks and reads rollouts. WebhookReceiver acts on decisions, each once,
 and verify_receipt checks a receipt without a network.
 
 What goes wrong with recording is told to the logger "prova_sdk"; all else raises a
@@ -23,13 +23,14 @@ from .receipts import Keys, Receipt, ReceiptError, verify_receipt
 from .recorder import Recorder, Unsent
 from ._queue import Stats
 from .run import Run, current_run
-from .webhook import BadBody, BadSignature, BadTime, ReplayMemory, WebhookError, verify_webhook
+from .webhook import BadBody, BadSignature, BadTime, WebhookBusy, WebhookError, WebhookReceiver, WebhookRepeated, verify_webhook
 
 __version__ = "0.1.0"
 
 __all__ = [
     "BadBody", "BadSignature", "BadTime", "Client", "Comparison", "Conflict", "Decision", "DecisionPage", "EvaluateResult", "FINISHED",
     "FieldError", "ForeignAnswer", "GateAnswer", "Invalid", "Keys", "NotAllowed", "NotFound", "Problem", "ProvaError", "Receipt",
-    "ReceiptError", "Recorder", "ReplayMemory", "Rollout", "RolloutPage", "Run", "Stats", "Tick", "TryLater", "Unreachable", "Unsent",
-    "Verdict", "WebhookData", "WebhookError", "WebhookEvent", "current_run", "verify_receipt", "verify_webhook",
+    "ReceiptError", "Recorder", "Rollout", "RolloutPage", "Run", "Stats", "Tick", "TryLater", "Unreachable", "Unsent",
+    "Verdict", "WebhookBusy", "WebhookData", "WebhookError", "WebhookEvent", "WebhookReceiver", "WebhookRepeated", "current_run",
+    "verify_receipt", "verify_webhook",
 ]  # fmt: skip

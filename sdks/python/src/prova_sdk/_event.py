@@ -96,10 +96,17 @@ def value_of(value: Any) -> bytes:
     except UnicodeEncodeError:
         raise Refused("it holds a lone surrogate, which is no Unicode text") from None
     except Exception as e:  # noqa: BLE001 - a method of the value may raise anything
-        raise Refused(f"it cannot be written as JSON: {e}") from None
+        raise Refused(f"it cannot be written as JSON: {_text(e)}") from None
     if len(data) > MAX_EVENT:
         raise Refused(f"it has {len(data)} bytes, and a run at most {MAX_EVENT}")
     return data
+
+
+def _text(e: Exception) -> str:
+    try:
+        return str(e)
+    except Exception:  # noqa: BLE001
+        return type(e).__name__
 
 
 def check_value(data: bytes) -> None:

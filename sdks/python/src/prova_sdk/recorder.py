@@ -22,7 +22,7 @@ from ._queue import Pushed, Stats
 from ._sender import Sender
 from ._settings import Settings
 from .errors import ProvaError
-from .run import Run, new_id, set_metric, set_model, set_name, set_value
+from .run import Run, new_id, set_metric, set_model, set_name, set_value, shown, why
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -164,12 +164,12 @@ class Recorder:
         """
         run = self.start()
         if self._sender is not None:
-            run.set_id(run_id) if run_id else None
-            set_name(self, run._head, "probe_id", probe_id)
-            set_name(self, run._head, "unit_id", unit_id)
-            set_name(self, run._head["source"], "release", release)
-            if model:
-                self._guarded(lambda: set_model(self, run._head, model))
+            run.set_id(run_id)
+            run.probe(probe_id)
+            run.unit(unit_id)
+            run.release(release)
+            if model is not None:
+                self._guarded("model", lambda: set_model(self, run._head, model))
             if input is not None:
                 run.input(input)
         return run
@@ -275,7 +275,7 @@ class Recorder:
         """
         id = new_id()
         if self._sender is None:
-            return run_id or id
+            return run_id if isinstance(run_id, str) and run_id else id
         head = self._head(AGENT_RUN, self._time(occurred_at), id)
         values: Dict[str, Dict[str, bytes]] = {"payload": {}, "attributes": {}}
         set_name(self, head, "run_id", run_id)
@@ -283,12 +283,12 @@ class Recorder:
         set_name(self, head["source"], "release", release)
         set_name(self, head, "probe_id", probe_id)
         set_name(self, head, "unit_id", unit_id)
-        if model:
-            self._guarded(lambda: set_model(self, head, model))
-        self._guarded(lambda: self._set_metrics(head["metrics"], metrics))
+        if model is not None:
+            self._guarded("model", lambda: set_model(self, head, model))
+        self._guarded("metrics", lambda: self._set_metrics(head["metrics"], metrics))
         for group, given in (("payload", payload), ("attributes", attributes)):
-            if given:
-                self._guarded(functools.partial(self._set_values, values[group], group, given))
+            if given is not None:
+                self._guarded(group, functools.partial(self._set_values, values[group], group, given))
         self._add(Item(AGENT_RUN, head, values["payload"], values["attributes"]))
         return cast(str, head["run_id"])
 
@@ -301,14 +301,14 @@ class Recorder:
             return
         head = self._head(OUTCOME, time.time_ns(), "")
         del head["source"]["release"]  # it belongs to the run's
-        self._guarded(lambda: self._set_metrics(head["metrics"], metrics))
+        self._guarded("metrics", lambda: self._set_metrics(head["metrics"], metrics))
         try:
             head["run_id"] = check_name("the run id", run_id)
             if not head["metrics"]:
                 raise Refused("it has no metric")
         except Refused as e:
             self._sender.queue.change(_count_refused)
-            self._talk.say(complaint.EVENT_REFUSED, f"an outcome was refused: {e} (run_id {run_id!r:.80})")
+            self._talk.say(complaint.EVENT_REFUSED, f"an outcome was refused: {e} (run_id {shown(run_id)})")
             return
         self._add(Item(OUTCOME, head, {}, {}))
 
@@ -328,7 +328,7 @@ class Recorder:
             time_of(nanoseconds)
             return nanoseconds
         except Exception as e:  # noqa: BLE001 - what is no datetime may raise anything
-            self._refuse_value("occurred_at", f"{type(e).__name__}: {e}")
+            self._refuse_value("occurred_at", why(e))
             return time.time_ns()
 
     def _set_metrics(self, metrics: Dict[str, Any], given: Mapping[str, Any]) -> None:
@@ -339,12 +339,12 @@ class Recorder:
         for name, value in given.items():
             set_value(self, values, group, name, value)
 
-    def _guarded(self, do: Callable[[], None]) -> None:
+    def _guarded(self, what: str, do: Callable[[], None]) -> None:
         """What is no mapping, or one that fails, costs what it was to hold and not the run."""
         try:
             do()
         except Exception as e:  # noqa: BLE001
-            self._refuse_value("values", f"they could not be read: {type(e).__name__}: {e}")
+            self._refuse_value(what, f"it could not be read: {why(e)}")
 
     def _refuse_value(self, name: str, why: str) -> None:
         if self._sender is not None:

@@ -61,8 +61,7 @@ class Run:
     def metric(self, name: str, value: Any) -> None:
         """Sets a metric: a bool, or a finite number up to 2^53-1. Anything else is left out, said and counted."""
         # What the recorder measures always finds room.
-        room = MAX_METRICS if name in (SUCCESS, LATENCY) else MAX_METRICS - 2
-        self._change(lambda r: set_metric(r, self._head["metrics"], name, value, room))
+        self._change(lambda r: set_metric(r, self._head["metrics"], name, value, MAX_METRICS - 2))
 
     def input(self, value: Any) -> None:
         """Sets what the agent was given, as anything that json writes. It is written at once."""
@@ -160,14 +159,14 @@ def _is_failure(error: Optional[BaseException]) -> bool:
 
 
 def set_metric(r: Recorder, metrics: Dict[str, Any], name: Any, value: Any, room: int = MAX_METRICS) -> None:
-    """Adds a metric; room is how many there may be with it."""
+    """Adds a metric; room is how many others there may be with it."""
     try:
         metric = metric_of(value)
         check_name("the metric's name", name)
-        if len(metrics) >= room and name not in metrics:
+        if len(metrics) >= (MAX_METRICS if name in (SUCCESS, LATENCY) else room) and name not in metrics:
             raise Refused(f"a run holds at most {MAX_METRICS} metrics")
     except Exception as e:  # noqa: BLE001 - a value of a foreign type may raise anything
-        r._refuse_value(f"metrics.{_shown(name)}", _why(e))
+        r._refuse_value(f"metrics.{shown(name)}", why(e))
         return
     metrics[name] = metric
 
@@ -178,17 +177,17 @@ def set_value(r: Recorder, values: Dict[str, bytes], group: str, name: Any, valu
         data = value_of(value)
         values[check_name("the name", name)] = data
     except Exception as e:  # noqa: BLE001
-        r._refuse_value(f"{group}.{_shown(name)}", _why(e))
+        r._refuse_value(f"{group}.{shown(name)}", why(e))
 
 
 def set_name(r: Recorder, into: Dict[str, Any], field: str, value: Any, what: str = "") -> None:
     """Sets a name of an event unless it can be none."""
-    if value is None or value == "":
+    if value is None or isinstance(value, str) and not value:
         return
     try:
         into[field] = check_name(what or field, value)
     except Exception as e:  # noqa: BLE001
-        r._refuse_value(what or field, _why(e))
+        r._refuse_value(what or field, why(e))
 
 
 def set_model(r: Recorder, head: Dict[str, Any], given: Any) -> None:
@@ -199,10 +198,15 @@ def set_model(r: Recorder, head: Dict[str, Any], given: Any) -> None:
         head["model"] = model
 
 
-def _shown(name: Any) -> str:
-    text = name if isinstance(name, str) else repr(name)
+def shown(name: Any) -> str:
+    """A name for the log, whatever was given as one."""
+    text = name if isinstance(name, str) else f"({type(name).__name__})"
     return text if len(text) <= 80 else text[:80] + "…"
 
 
-def _why(e: Exception) -> str:
-    return str(e) if isinstance(e, Refused) else f"{type(e).__name__}: {e}"
+def why(e: Exception) -> str:
+    """An exception for the log, whatever it is."""
+    try:
+        return str(e) if isinstance(e, Refused) else f"{type(e).__name__}: {e}"
+    except Exception:  # noqa: BLE001
+        return type(e).__name__
