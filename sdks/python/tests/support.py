@@ -119,6 +119,13 @@ def hurried(url: str, talk: Optional[logging.Logger] = None, **options: Any) -> 
     return Recorder(base_url=url, **{**standard, **options})
 
 
+def free_port() -> int:
+    """A port at which nobody listens."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
 def until(condition: Callable[[], Any], seconds: float = 30) -> Any:
     """Waits until something holds."""
     end = time.monotonic() + seconds

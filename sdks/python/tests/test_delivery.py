@@ -6,7 +6,6 @@ import email.utils
 import glob
 import json
 import os
-import socket
 import stat
 import tempfile
 import threading
@@ -14,15 +13,9 @@ import time
 import unittest
 from typing import Any, Dict, List
 
-from support import Handler, Server, Talk, created, hurried, raw, reset, status, until
+from support import Handler, Server, Talk, created, free_port, hurried, raw, reset, status, until
 
 from prova_sdk.errors import retry_after
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 def keys(requests: List[List[Dict[str, Any]]]) -> List[List[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import urllib.parse
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, cast
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union, cast
 
 from ._http import Answer, Transport, segment
 from ._receipt.canonical import BadJSON, Reader
@@ -13,6 +13,9 @@ from .errors import foreign, is_problem, refusal
 from .models import Comparison, DecisionPage, EvaluateResult, GateAnswer, Mode, Rollout, RolloutPage, State, Tick
 
 _ROLLOUTS = "/api/v1/rollouts"
+
+# A gate as an object, or in its text form: latency_ms:p95:margin=10%:on=hold.
+Gate = Union[str, Mapping[str, Any]]
 
 
 class Client:
@@ -46,7 +49,7 @@ class Client:
         mode: Optional[Mode] = None,
         steps: Optional[Sequence[int]] = None,
         min_runs: Optional[int] = None,
-        gates: Optional[Sequence[Mapping[str, Any]]] = None,
+        gates: Optional[Sequence[Gate]] = None,
         attempt_reason: Optional[str] = None,
         labels: Optional[Mapping[str, str]] = None,
         **policy: Any,
@@ -135,7 +138,7 @@ class Client:
         baseline: str,
         candidate: str,
         environment: Optional[str] = None,
-        gates: Optional[Sequence[Mapping[str, Any]]] = None,
+        gates: Optional[Sequence[Gate]] = None,
         confidence: Optional[float] = None,
         min_runs: Optional[int] = None,
         pair: Optional[str] = None,
