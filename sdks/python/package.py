@@ -120,8 +120,8 @@ def lay_out(folder: str) -> None:
 def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "dist"
     folder.mkdir(parents=True, exist_ok=True)
-    for build in (build_wheel, build_sdist):
-        print(folder / build(str(folder)))
+    for name in (build_wheel(str(folder)), build_sdist(str(folder))):
+        print(folder / name)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import secrets
 import threading
 import time
 import unittest
@@ -33,7 +34,7 @@ class RealServer(unittest.TestCase):
     def setUp(self) -> None:
         self.client = Client()
         # Each test has an app of its own.
-        self.app = "py-" + self.id().rpartition(".")[2]
+        self.app = f"{self.id().rpartition('.')[2]}-{secrets.token_hex(4)}"
         self.talk = Talk()
 
     def recorder(self, **options: Any) -> Recorder:
