@@ -189,7 +189,7 @@ func TestTooLarge(t *testing.T) {
 			rec.Record(prova.RunRecord{Metrics: success()})
 		}
 		ok(t, rec.Flush(t.Context()))
-		if n := len(server.requests) - before; n > 16 {
+		if n := len(server.requests) - before; n > 12 {
 			t.Errorf("%d more requests: nothing was learned", n)
 		}
 		// One that is too large alone is refused, and its neighbours are sent.
