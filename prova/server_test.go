@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -104,7 +105,7 @@ func TestRecorderWithServer(t *testing.T) {
 		return v
 	}
 	id := rec.Record(prova.RunRecord{
-		Metrics:    success("edge", int64(1<<53-1), "tiny", 5e-324, "negative", -0.0),
+		Metrics:    success("edge", int64(1<<53-1), "tiny", 5e-324, "negative", math.Copysign(0, -1)),
 		ProbeID:    strings.Repeat("p", 200),
 		Payload:    map[string]any{"deepest": nested(30), "too deep": nested(31), "text": "<\u2028é\\"},
 		Attributes: map[string]any{"deepest": nested(30)},

@@ -45,12 +45,12 @@ func TestSpoolOverflow(t *testing.T) {
 		server := &fakeServer{always: down}
 		rec, log := record(t, server, prova.RecorderOptions{QueueEvents: 100, BatchEvents: 10, SpoolDir: dir})
 		var ids []string
-		for range 3000 {
-			ids = append(ids, rec.Record(prova.RunRecord{Metrics: success(), Payload: map[string]any{"input": strings.Repeat("x", 1000)}}))
-			pass(20 * time.Millisecond)
+		for range 900 {
+			ids = append(ids, rec.Record(prova.RunRecord{Metrics: success(), Payload: map[string]any{"input": strings.Repeat("x", 4000)}}))
+			pass(50 * time.Millisecond)
 		}
 		n := rec.Stats()
-		if n.Queued > 100 || n.Dropped > 0 || n.Queued+n.Spooled != 3000 {
+		if n.Queued > 100 || n.Dropped > 0 || n.Queued+n.Spooled != 900 {
 			t.Errorf("the counts are %+v", n)
 		}
 		if files := spoolFiles(t, dir); len(files) < 3 {
@@ -58,7 +58,7 @@ func TestSpoolOverflow(t *testing.T) {
 		}
 		server.set(nil)
 		ok(t, rec.Flush(t.Context()))
-		wantStats(t, rec, prova.Stats{Recorded: 3000, Sent: 3000})
+		wantStats(t, rec, prova.Stats{Recorded: 900, Sent: 900})
 		if !slices.Equal(server.runIDs(), ids) {
 			t.Error("another order")
 		}
