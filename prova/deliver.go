@@ -59,7 +59,7 @@ func (r *Recorder) send() {
 		left := r.deliver(b)
 		switch {
 		case b.segment == nil:
-			r.queue.giveBack(left)
+			r.left = left
 		case len(left) == 0:
 			r.removeSegment(b.segment)
 		}
@@ -113,7 +113,7 @@ func (r *Recorder) deliver(b *batch) (left []*item) {
 			continue
 		}
 		answer, err := r.post(part)
-		if r.ctx.Err() != nil {
+		if err != nil && r.ctx.Err() != nil {
 			return slices.Concat(parts...)
 		}
 		next := r.judge(b, part, answer, err)

@@ -125,6 +125,8 @@ type Recorder struct {
 	background  sync.WaitGroup
 	closing     sync.Once
 	closed      error
+	// left is what was being sent when the recorder gave up; it is older than what lies in the spool.
+	left []*item
 	// taking is held while what is oldest moves, so that it stays first.
 	taking sync.Mutex
 
@@ -296,6 +298,9 @@ func (r *Recorder) Close(ctx context.Context) error {
 		_ = r.Flush(ctx) // what is left is looked at below
 		r.giveUp()
 		r.background.Wait()
+		if r.spool != nil {
+			r.endSegment()
+		}
 		lost := r.keepRest()
 		r.closed = r.unsent(lost)
 		r.talk.finish()
@@ -305,14 +310,19 @@ func (r *Recorder) Close(ctx context.Context) error {
 
 // keepRest moves what is left in memory to the spool, and returns how much found no room there.
 func (r *Recorder) keepRest() (lost int64) {
-	rest := r.queue.takeAll()
+	for _, rest := range [][]*item{r.left, r.queue.takeAll()} {
+		if r.spool != nil {
+			rest = rest[r.intoSpool(rest):]
+			r.endSegment()
+		}
+		r.queue.dropTaken(rest)
+		lost += int64(len(rest))
+	}
 	if r.spool != nil {
-		rest = rest[r.intoSpool(rest):]
 		r.closeSpool()
 	}
-	r.queue.dropTaken(rest)
-	if len(rest) > 0 {
-		r.talk.say(ComplaintDropped, "", "closed before everything was sent, and nothing can hold the rest", slog.Int("lost", len(rest)))
+	if lost > 0 {
+		r.talk.say(ComplaintDropped, "", "closed before everything was sent, and nothing can hold the rest", slog.Int64("lost", lost))
 	}
-	return int64(len(rest))
+	return lost
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/prova"
+	"github.com/cobound/prova/sdks/scenarios/faultserver"
 )
 
 // fakeServer answers ingest requests without a network, so that a test's clock
@@ -153,6 +154,7 @@ type heard struct {
 	mu      sync.Mutex
 	records []string
 	kinds   []string
+	named   []faultserver.Warning
 }
 
 func (h *heard) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelWarn }
@@ -161,14 +163,18 @@ func (h *heard) Handle(_ context.Context, r slog.Record) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	text := r.Message
+	var w faultserver.Warning
 	r.Attrs(func(a slog.Attr) bool {
-		if a.Key == "kind" {
-			h.kinds = append(h.kinds, a.Value.String())
+		switch a.Key {
+		case "kind":
+			w.Kind = a.Value.String()
+		case "name":
+			w.Name = a.Value.String()
 		}
 		text += " " + a.String()
 		return true
 	})
-	h.records = append(h.records, text)
+	h.records, h.kinds, h.named = append(h.records, text), append(h.kinds, w.Kind), append(h.named, w)
 	return nil
 }
 
@@ -185,6 +191,12 @@ func (h *heard) kindList() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.Clone(h.kinds)
+}
+
+func (h *heard) warnings() []faultserver.Warning {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.named)
 }
 
 // forget empties what steers a recorder from outside.

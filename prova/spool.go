@@ -20,7 +20,7 @@ import (
 // it writes, and which it locks as long as it lives:
 //
 //	<SpoolDir>/go-<app, environment and server>-<random>/lock
-//	<SpoolDir>/go-<app, environment and server>-<random>/<time>-<number>.ndjson
+//	<SpoolDir>/go-<app, environment and server>-<random>/<time of its first event>-<number>.ndjson
 //
 // A recorder that starts takes over the directories of its app, environment
 // and server that nobody locks any more. Each line of a segment is an object
@@ -150,8 +150,14 @@ func listSegments(dir string) ([]*spoolFile, error) {
 		if err != nil {
 			return segments, err
 		}
+		if len(data) == 0 { // nothing was written before its process ended
+			if err := os.Remove(path); err != nil {
+				return segments, err
+			}
+			continue
+		}
 		lines := int64(bytes.Count(data, []byte("\n")))
-		if len(data) > 0 && data[len(data)-1] != '\n' {
+		if data[len(data)-1] != '\n' {
 			lines++
 		}
 		segments = append(segments, &spoolFile{path: path, events: lines, bytes: int64(len(data))})
@@ -203,7 +209,7 @@ func (r *Recorder) intoSpool(items []*item) (done int) {
 			lines, kept = append(lines, it.line), append(kept, it)
 		}
 	}
-	n, err := r.spool.append(lines)
+	n, err := r.spool.append(items[0].at, lines)
 	r.queue.change(func(s *Stats) { s.Spooled += int64(n) }, kept[:n])
 	if err != nil {
 		r.talk.say(ComplaintSpool, "", "the spool takes no more: "+err.Error(), slog.String("dir", r.settings.SpoolDir), slog.Int64("spool_bytes", r.settings.SpoolBytes))
@@ -213,12 +219,13 @@ func (r *Recorder) intoSpool(items []*item) (done int) {
 	return len(items) - (len(kept) - n)
 }
 
-// append writes lines, and returns how many of them are on the disk.
-func (s *spool) append(lines [][]byte) (n int, err error) {
+// append writes lines, the first of which was recorded at a time, and returns
+// how many of them are on the disk.
+func (s *spool) append(at time.Time, lines [][]byte) (n int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for n < len(lines) {
-		if err := s.openSegment(); err != nil {
+		if err := s.openSegment(at); err != nil {
 			return n, err
 		}
 		seg := s.segments[len(s.segments)-1]
@@ -253,12 +260,14 @@ func (s *spool) append(lines [][]byte) (n int, err error) {
 	return n, nil
 }
 
-func (s *spool) openSegment() error {
+// openSegment names a file by when its first event was recorded: that is the
+// order in which they are read back.
+func (s *spool) openSegment(at time.Time) error {
 	if s.file != nil {
 		return nil
 	}
 	s.number++
-	path := filepath.Join(s.dir, fmt.Sprintf("%020d-%06d%s", time.Now().UnixNano(), s.number, segmentEnd))
+	path := filepath.Join(s.dir, fmt.Sprintf("%020d-%06d%s", at.UnixNano(), s.number, segmentEnd))
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
@@ -384,14 +393,21 @@ func (s *spool) leave(dir string) {
 	delete(s.locks, dir)
 }
 
-// closeSpool ends writing and lets the next recorder have the directories.
-func (r *Recorder) closeSpool() {
+// endSegment lets what is written next begin a file of its own.
+func (r *Recorder) endSegment() {
 	s := r.spool
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.closeSegment(); err != nil {
-		r.talk.say(ComplaintSpool, "", "the spool could not be closed: "+err.Error())
+		r.talk.say(ComplaintSpool, "", "a file of the spool could not be closed: "+err.Error())
 	}
+}
+
+// closeSpool lets the next recorder have the directories.
+func (r *Recorder) closeSpool() {
+	s := r.spool
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for dir := range s.locks {
 		s.leave(dir)
 	}
