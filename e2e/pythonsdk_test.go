@@ -38,7 +38,7 @@ func TestPythonSDK(t *testing.T) {
 	}
 
 	tests := exec.Command(python, "-W", "error::ResourceWarning", "-m", "unittest")
-	tests.Dir, tests.Env = filepath.Join(pythonSDK, "tests"), append(env, "PROVA_INSTALLED=1")
+	tests.Dir, tests.Env = filepath.Join(pythonSDK, "tests"), append(env, "PROVA_INSTALLED=1", "PROVA_FAULTSERVER="+program("faultserver"))
 	if got := finish(t, tests).exits(0); strings.Contains(got.stderr, "skipped") || !strings.Contains(got.stderr, "\nOK") {
 		t.Errorf("not every test ran:\n%s", got.stderr)
 	}

@@ -104,10 +104,12 @@ class Talk(logging.Logger):
     def __init__(self) -> None:
         super().__init__("test")
         self.said: List[Any] = []
+        self.warnings: List[Any] = []
         self.lines: List[str] = []
 
     def handle(self, record: logging.LogRecord) -> None:
         self.said.append(record.kind)  # type: ignore[attr-defined]
+        self.warnings.append((record.kind, record.subject))  # type: ignore[attr-defined]
         self.lines.append(record.getMessage())
 
 

@@ -93,7 +93,8 @@ class Runs(unittest.TestCase):
                 with r.run(run_id="failed"):
                     raise KeyError("k")
             with self.assertRaises(KeyboardInterrupt):
-                with r.run(run_id="interrupted"):
+                with r.run(run_id="interrupted") as run:
+                    run.metric("success", True)
                     raise KeyboardInterrupt
             with self.assertRaises(SystemExit):
                 with r.run(run_id="left"):

@@ -121,13 +121,14 @@ def check_value(data: bytes) -> None:
 class Item:
     """One event. Whoever took it out of the queue owns it; the queue still counts it until it is settled."""
 
-    __slots__ = ("kind", "head", "payload", "attributes", "line", "size", "at")
+    __slots__ = ("kind", "head", "payload", "attributes", "line", "size", "at", "since_1970")
 
     def __init__(self, kind: str, head: Dict[str, Any], payload: Dict[str, bytes], attributes: Dict[str, bytes]) -> None:
         self.kind, self.head, self.payload, self.attributes = kind, head, payload, attributes
         #: The event as it is sent, once it was written: the same bytes each time.
         self.line: Optional[bytes] = None
-        self.at = time.monotonic()
+        #: When it came in: by the clock that only goes on, and in nanoseconds since 1970.
+        self.at, self.since_1970 = time.monotonic(), time.time_ns()
         size = EVENT_SIZE
         for name in head["metrics"]:
             size += len(name) + 24

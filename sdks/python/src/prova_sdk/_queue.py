@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import Callable, Deque, Dict, List, Optional, Sequence
+from typing import Callable, Deque, Dict, List, Optional, Sequence, Tuple
 
 from ._event import Item
 from ._settings import Settings
@@ -178,10 +178,13 @@ class Queue:
             if back and self._crowded():
                 self._high.notify()
 
-    def seize(self) -> List[Item]:
-        """Takes everything, from whoever has it: what other threads still say of it counts no more."""
+    def seize(self) -> Tuple[List[Item], List[Item]]:
+        """Takes everything, from whoever has it: what other threads still say of it counts no more.
+
+        What was being sent comes first: it may be older than what lies in the spool.
+        """
         with self._lock:
-            rest = list(self._taken.values()) + list(self._items)
+            rest = list(self._taken.values()), list(self._items)
             self._taken.clear()
             self._items.clear()
             self._seizer = threading.get_ident()

@@ -121,23 +121,18 @@ class Sender:
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join(JOIN)
-        rest = self.queue.seize()
-        kept = 0
+        lost: List[Item] = []
+        for rest in self.queue.seize():
+            if self._spool is not None:
+                self._spool.end_segment()
+                rest = rest[self._into_spool(rest) :]
+            lost += rest
         if self._spool is not None:
-            kept = self._into_spool(rest)
-            self._close_spool()
-        lost = rest[kept:]
+            self._spool.close()
         self.queue.change(lambda s: _add(s, dropped=len(lost)), lost)
         if lost:
             self._talk.say(complaint.DROPPED, f"closed before everything was sent, and nothing can hold the rest: {len(lost)} lost")
         return len(lost)
-
-    def _close_spool(self) -> None:
-        assert self._spool is not None
-        try:
-            self._spool.close()
-        except OSError as e:
-            self._talk.say(complaint.SPOOL, f"the spool could not be closed: {e}")
 
     def after_fork(self) -> None:
         """In the child: lets go of the files of the parent's spool."""
@@ -453,7 +448,7 @@ class Sender:
         """Writes items that were taken to the disk, and returns how many need no memory any more: they stand first then."""
         assert self._spool is not None
         kept = [item for item in items if self._written(item, None)]
-        n, fault = self._spool.append([item.line for item in kept if item.line is not None])
+        n, fault = self._spool.append(kept[0].since_1970 if kept else 0, [item.line for item in kept if item.line is not None])
         self.queue.change(lambda s: _add(s, spooled=n), kept[:n])
         if fault is not None:
             s = self._s

@@ -4,7 +4,7 @@ A spool is a directory in which each recorder has one of its own, which only it
 writes, and which it locks as long as it lives:
 
     <spool_dir>/python-<app, environment and server>-<random>/lock
-    <spool_dir>/python-<app, environment and server>-<random>/<time>-<number>.ndjson
+    <spool_dir>/python-<app, environment and server>-<random>/<time of its first event>-<number>.ndjson
 
 A recorder that starts takes over the directories of its app, environment and
 server that nobody locks any more. Each line of a segment is an object with an
@@ -19,7 +19,6 @@ import hashlib
 import os
 import secrets
 import threading
-import time
 import zlib
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
@@ -111,19 +110,22 @@ class Spool:
             self._size += sum(s.size for s in found)
         return sum(s.events for s in found), faults
 
-    def append(self, lines: Sequence[bytes]) -> Tuple[int, Optional[OSError]]:
-        """Writes lines, and returns how many of them are on the disk and what kept the rest off it."""
+    def append(self, at: int, lines: Sequence[bytes]) -> Tuple[int, Optional[OSError]]:
+        """Writes lines, and returns how many of them are on the disk and what kept the rest off it.
+
+        at is when the first of them was recorded, in nanoseconds since 1970.
+        """
         done = 0
         with self._mutex:
             try:
                 while done < len(lines):
-                    done += self._append_some(lines, done)
+                    done += self._append_some(at, lines, done)
             except OSError as e:
                 return done, e
         return done, None
 
-    def _append_some(self, lines: Sequence[bytes], start: int) -> int:
-        self._open_segment()
+    def _append_some(self, at: int, lines: Sequence[bytes], start: int) -> int:
+        self._open_segment(at)
         segment = self._segments[-1]
         out = bytearray()
         events = 0
@@ -153,11 +155,12 @@ class Spool:
             data = data[os.write(self._file, data) :]
         os.fsync(self._file)
 
-    def _open_segment(self) -> None:
+    def _open_segment(self, at: int) -> None:
+        """Names a file by when its first event was recorded: that is the order in which they are read back."""
         if self._file is not None:
             return
         self._number += 1
-        path = os.path.join(self._dir, f"{time.time_ns():020d}-{self._number:06d}{END}")
+        path = os.path.join(self._dir, f"{at:020d}-{self._number:06d}{END}")
         self._file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
         _sync_dir(self._dir)
         self._segments.append(Segment(path))
@@ -165,7 +168,10 @@ class Spool:
     def _close_segment(self) -> None:
         if self._file is not None:
             fd, self._file = self._file, None
-            os.close(fd)
+            try:
+                os.close(fd)
+            except OSError:
+                pass  # each write was flushed to the disk before
 
     def read_oldest(self) -> Optional[Tuple[Segment, List[bytes], int]]:
         """The oldest segment, the events in it and how many lines are broken; None if there is none. Raises OSError."""
@@ -208,6 +214,11 @@ class Spool:
         except OSError:
             pass  # it stays if somebody put something there
 
+    def end_segment(self) -> None:
+        """Lets what is written next begin a file of its own."""
+        with self._mutex:
+            self._close_segment()
+
     def close(self) -> None:
         """Ends writing and lets the next recorder have the directories."""
         with self._mutex:
@@ -224,8 +235,12 @@ def _list(directory: str, faults: List[OSError]) -> List[Segment]:
             continue
         path = os.path.join(directory, name)
         try:
+            size = os.path.getsize(path)
+            if not size:  # nothing was written before its process ended
+                os.remove(path)
+                continue
             with open(path, "rb") as f:
-                segments.append(Segment(path, sum(1 for _ in f), os.path.getsize(path)))
+                segments.append(Segment(path, sum(1 for _ in f), size))
         except OSError as e:
             faults.append(e)
     return segments

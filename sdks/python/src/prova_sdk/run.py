@@ -39,7 +39,8 @@ class Run:
 
     As a context manager it records itself at the end of the block: latency_ms is how
     long the block took, and success whether it ended without an exception, which goes
-    on. Metrics of these names that the block sets itself count instead.
+    on. Metrics of these names that the block sets itself count instead, unless it was
+    cut off by what is no Exception, such as an interrupt or a cancellation.
     """
 
     def __init__(self, recorder: Optional[Recorder], head: Dict[str, Any]) -> None:
@@ -115,6 +116,8 @@ class Run:
                 return
             self._ended = True
             metrics = self._head["metrics"]
+            if _is_cut_off(error):
+                metrics[SUCCESS] = False
             metrics.setdefault(SUCCESS, not _is_failure(error))
             metrics.setdefault(LATENCY, round(took * 1000, 3))
             item = Item(AGENT_RUN, self._head, self._payload, self._attributes)
@@ -156,6 +159,11 @@ def _is_failure(error: Optional[BaseException]) -> bool:
     if isinstance(error, SystemExit):
         return error.code not in (None, 0)
     return error is not None and not isinstance(error, GeneratorExit)
+
+
+def _is_cut_off(error: Optional[BaseException]) -> bool:
+    """Whether the agent was stopped from outside: what it said of itself until then does not count."""
+    return not isinstance(error, Exception) and _is_failure(error)
 
 
 def set_metric(r: Recorder, metrics: Dict[str, Any], name: Any, value: Any, room: int = MAX_METRICS) -> None:
