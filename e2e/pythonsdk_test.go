@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -26,7 +27,7 @@ func TestPythonSDK(t *testing.T) {
 		t.Errorf("the README takes %d lines", n)
 	}
 	agent := exec.Command(python, "-c", lines)
-	agent.Dir, agent.Env = t.TempDir(), append(env, "PROVA_RELEASE=v37")
+	agent.Dir, agent.Env = t.TempDir(), append(slices.Clip(env), "PROVA_RELEASE=v37")
 	if got := finish(t, agent).exits(0); got.stdout+got.stderr != "" {
 		t.Errorf("the agent said %q and %q", got.stdout, got.stderr)
 	}
@@ -37,11 +38,39 @@ func TestPythonSDK(t *testing.T) {
 		}
 	}
 
-	tests := exec.Command(python, "-W", "error::ResourceWarning", "-m", "unittest")
-	tests.Dir, tests.Env = filepath.Join(pythonSDK, "tests"), append(env, "PROVA_INSTALLED=1", "PROVA_FAULTSERVER="+program("faultserver"))
-	if got := finish(t, tests).exits(0); strings.Contains(got.stderr, "skipped") || !strings.Contains(got.stderr, "\nOK") {
-		t.Errorf("not every test ran:\n%s", got.stderr)
+	// The scenarios wait a lot; the others need not wait for them.
+	others, scenarios := pythonTests(t)
+	for name, modules := range map[string][]string{"scenarios": scenarios, "others": others} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tests := exec.Command(python, append([]string{"-W", "error::ResourceWarning", "-m", "unittest"}, modules...)...)
+			tests.Dir, tests.Env = filepath.Join(pythonSDK, "tests"), append(slices.Clip(env), "PROVA_INSTALLED=1", "PROVA_FAULTSERVER="+program("faultserver"))
+			if got := finish(t, tests).exits(0); strings.Contains(got.stderr, "skipped") || !strings.Contains(got.stderr, "\nOK") {
+				t.Errorf("not every test ran:\n%s", got.stderr)
+			}
+		})
 	}
+}
+
+// pythonTests are the modules of the SDK's own tests: those of the scenarios, and the rest.
+func pythonTests(t *testing.T) (others, scenarios []string) {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(pythonSDK, "tests", "test_*.py"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		module := strings.TrimSuffix(filepath.Base(path), ".py")
+		if module == "test_scenarios" {
+			scenarios = append(scenarios, module)
+		} else {
+			others = append(others, module)
+		}
+	}
+	if len(scenarios) != 1 || len(others) < 5 {
+		t.Fatalf("the tests are %q and %q", scenarios, others)
+	}
+	return others, scenarios
 }
 
 // pythonOfREADME is the first block of Python in the SDK's README.

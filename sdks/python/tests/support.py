@@ -48,6 +48,7 @@ class Handler(BaseHTTPRequestHandler):
         with self.server.lock:
             self.server.requests.append(events)
             self.server.headers.append(dict(self.headers))
+            self.server.paths.append(self.path)
             self.server.times.append(time.monotonic())
             answer = self.server.script.pop(0) if self.server.script else self.server.always
         answer(self, events)
@@ -79,6 +80,7 @@ class Server(ThreadingHTTPServer):
         self.script, self.always = list(script), always
         self.requests: List[List[Dict[str, Any]]] = []
         self.headers: List[Dict[str, str]] = []
+        self.paths: List[str] = []
         self.times: List[float] = []
         self.url = f"http://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import email.utils
 import glob
 import json
 import os
+import ssl
 import stat
+import subprocess
 import tempfile
 import threading
 import time
 import unittest
 from typing import Any, Dict, List
+from unittest import mock
 
 from support import Handler, Server, Talk, created, free_port, hurried, raw, reset, status, until
 
@@ -238,6 +242,45 @@ class Faults(unittest.TestCase):
             self.assertEqual((r.stats().queued, r.stats().dropped, talk.said), (0, 1, ["dropped"]))
             self.assertIs(r.close(), left)
             gate.set()
+
+
+class Ways(unittest.TestCase):
+    """How a server is reached."""
+
+    def sent(self, url: str) -> Any:
+        r = hurried(url, Talk(), timeout=20)
+        r.record({"success": True})
+        until(lambda: r.stats().sent or r._sender.queue.failure)
+        r.close(0.1)
+        return r._sender.queue.failure or r.stats().sent
+
+    def test_a_proxy(self) -> None:
+        with Server() as proxy, mock.patch.dict(os.environ, {"http_proxy": proxy.url.replace("//", "//me:p%40ss@"), "no_proxy": "kept.invalid"}):
+            self.assertEqual(self.sent("http://prova.invalid/prefix/"), 1)
+            self.assertEqual(proxy.paths, ["http://prova.invalid/prefix/api/v1/audit/ingest"])
+            self.assertEqual(proxy.headers[0]["Proxy-Authorization"], "Basic " + base64.b64encode(b"me:p@ss").decode())
+            self.assertIn("no address is known", str(self.sent("http://kept.invalid")))
+            with Server() as server:
+                self.assertEqual(self.sent(server.url), 1)  # this machine is not asked through a proxy
+                self.assertEqual(server.paths, ["/api/v1/audit/ingest"])
+            os.environ["http_proxy"] = "http://[nonsense"
+            self.assertIn("cannot reach", str(self.sent("http://prova.invalid")))
+
+    def test_tls_with_a_certificate_that_is_trusted_and_with_one_that_is_not(self) -> None:
+        with tempfile.TemporaryDirectory() as folder, Server() as server:
+            key, cert = folder + "/key", folder + "/cert"
+            subprocess.run(
+                ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                 "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", cert],
+                check=True, capture_output=True,
+            )  # fmt: skip
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(cert, key)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+            url = f"https://localhost:{server.server_port}"
+            self.assertIn("certificate", str(self.sent(url)))
+            with mock.patch.dict(os.environ, {"SSL_CERT_FILE": cert}):
+                self.assertEqual(self.sent(url), 1)
 
 
 class Spools(unittest.TestCase):

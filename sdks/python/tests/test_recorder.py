@@ -137,10 +137,17 @@ class Runs(unittest.TestCase):
                 yield got
                 return "end"
 
+            closed = []
+
             @r.track(unit_id="async each")
-            async def each_async() -> Any:
-                yield 1
-                raise ArithmeticError
+            async def each_async(fail: bool = True) -> Any:
+                try:
+                    yield 1
+                    if fail:
+                        raise ArithmeticError
+                    yield 2
+                finally:
+                    closed.append(fail)
 
             async def main() -> None:
                 self.assertEqual(await awaited(False), "done")
@@ -151,6 +158,11 @@ class Runs(unittest.TestCase):
                 with self.assertRaises(ArithmeticError):
                     async for _ in each_async():
                         self.assertIsNone(current_run()._recorder)
+                left = each_async(False)
+                async for _ in left:
+                    break
+                await left.aclose()
+                self.assertEqual(closed, [True, False])
 
             self.assertEqual((plain(1), plain.__name__, plain.__doc__), (2, "plain", "Doc."))
             asyncio.run(main())
@@ -166,7 +178,7 @@ class Runs(unittest.TestCase):
         events, talk, _ = self.sent(record)
         self.assertEqual(
             [(e.get("probe_id") or e.get("unit_id"), e["metrics"]["success"]) for e in events],
-            [(None, True), ("p2", True), ("p2", False)] + [("p2", True)] * 3 + [("async each", False), ("each", True), ("each", True)],
+            [(None, True), ("p2", True), ("p2", False)] + [("p2", True)] * 3 + [("async each", False), ("async each", True)] + [("each", True)] * 2,
         )
         self.assertEqual(talk.said, [])
 

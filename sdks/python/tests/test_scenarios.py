@@ -1,7 +1,7 @@
 """What every SDK does when the server misbehaves: the scenarios of sdks/scenarios, with their server and its judge.
 
 PROVA_FAULTSERVER names the program. With PROVA_BASE_URL and PROVA_API_KEY each
-scenario runs before that server, too.
+scenario runs before that server, too, which must be new: the runs of a scenario have fixed ids.
 """
 
 from __future__ import annotations

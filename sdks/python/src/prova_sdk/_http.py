@@ -93,7 +93,10 @@ class Transport:
         Whoever holds watches can end the exchange. Raises Unreachable.
         """
         seconds = self.timeout + wait
-        connection, target, extra = self._connect(path, seconds)
+        try:
+            connection, target, extra = self._connect(path, seconds)
+        except (OSError, ValueError) as e:  # certificates that cannot be read, a proxy that is no address
+            raise Unreachable(self.base_url, _cause(e)) from e
         watch = _Watch(connection, seconds)
         if watches is not None:
             watches.add(watch)

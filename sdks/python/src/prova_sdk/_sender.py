@@ -99,6 +99,8 @@ class Sender:
     def flush(self, seconds: float) -> bool:
         """Whether everything that was recorded before is settled within the time."""
         end = time.monotonic() + seconds
+        if self.queue.given_up:
+            return False
         if not self._started and not self.queue.stats().queued:
             return True
         self.start()
@@ -242,7 +244,7 @@ class Sender:
             del values[name]
             line = item.written()
         item.line = line
-        item.payload = item.attributes = {}
+        item.head, item.payload, item.attributes = {}, {}, {}
 
     def refuse_value(self, name: str, why: str) -> None:
         """Leaves a value out of its run: it is said by name and counted."""

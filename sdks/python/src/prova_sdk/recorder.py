@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import datetime
 import functools
 import inspect
 import logging
 import os
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from types import TracebackType
@@ -106,6 +108,7 @@ class Recorder:
         self._talk = Complaints(logger if logger is not None else logging.getLogger("prova_sdk"))
         self._sender: Optional[Sender] = None
         self._closed = False
+        self._closing = threading.RLock()
         self._left: Optional[Unsent] = None
         #: Why nothing is recorded, or None.
         self.err: Optional[ProvaError] = None
@@ -211,8 +214,9 @@ class Recorder:
             async def each_async(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
                 run = self.run(**options)
                 try:
-                    async for value in f(*args, **kwargs):
-                        yield value
+                    async with contextlib.aclosing(f(*args, **kwargs)) as values:
+                        async for value in values:
+                            yield value
                 except BaseException as e:
                     run.end(e)
                     raise
@@ -392,14 +396,15 @@ class Recorder:
 
         A second call returns what the first did.
         """
-        if self._sender is None or self._closed:
+        with self._closing:
+            if self._sender is None or self._closed:
+                return self._left
+            self._closed = True
+            lost = self._sender.close(_seconds(timeout))
+            self._left = self._unsent(lost)
+            self._talk.finish()
+            _live.discard(self)
             return self._left
-        self._closed = True
-        lost = self._sender.close(_seconds(timeout))
-        self._left = self._unsent(lost)
-        self._talk.finish()
-        _live.discard(self)
-        return self._left
 
     def _unsent(self, lost: int) -> Optional[Unsent]:
         if self._sender is None:
@@ -418,6 +423,7 @@ class Recorder:
     def _after_fork(self) -> None:
         """In a forked process: what the parent recorded is the parent's, and here it begins anew."""
         self._talk.after_fork()
+        self._closing = threading.RLock()
         if self._sender is not None:
             self._sender.after_fork()
             self._sender = Sender(self._settings, self._transport, self._talk)
