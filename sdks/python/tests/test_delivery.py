@@ -19,6 +19,8 @@ from unittest import mock
 
 from support import Handler, Server, Talk, created, free_port, hurried, raw, reset, status, until
 
+from prova_sdk import _sender
+from prova_sdk._http import Answer
 from prova_sdk.errors import retry_after
 
 
@@ -135,6 +137,19 @@ class Faults(unittest.TestCase):
             # In order, but for the first halves of pairs that were sent before they were split.
             self.assertEqual(list(dict.fromkeys(taken)), [f"r{i}" for i in range(9) if i != 3])
 
+    def test_what_was_too_large_makes_later_batches_smaller(self) -> None:
+        def small(h: Handler, events: List[Dict[str, Any]]) -> None:
+            (status(413, "too_large") if len(events) > 5 else created)(h, events)
+
+        with Server(always=small) as server:
+            r = hurried(server.url)
+            for _ in range(2):
+                for i in range(8):
+                    r.record({"success": True}, run_id=f"r{i}")
+                self.assertIsNone(r.flush(30))
+            r.close()
+            self.assertEqual(len([batch for batch in server.requests if len(batch) > 5]), 1)
+
     def test_a_batch_that_cannot_be_read_is_split(self) -> None:
         def bad(h: Handler, events: List[Dict[str, Any]]) -> None:
             (status(400, "invalid") if any(e["run_id"] == "r2" for e in events) else created)(h, events)
@@ -241,7 +256,26 @@ class Faults(unittest.TestCase):
             self.assertEqual((left.queued, left.spooled, left.lost), (0, 0, 1))
             self.assertEqual((r.stats().queued, r.stats().dropped, talk.said), (0, 1, ["dropped"]))
             self.assertIs(r.close(), left)
+            self.assertIsNone(r.flush())  # nothing waits any more
+            # What it was sending was broken off.
+            self.assertTrue(until(lambda: not any(t.is_alive() for t in r._sender._threads)))
             gate.set()
+
+    def test_what_a_thread_that_hangs_says_later_counts_no_more(self) -> None:
+        gate = threading.Event()
+
+        def hang(*_: Any, **__: Any) -> Answer:
+            gate.wait(30)
+            return Answer(200, {}, b'{"results":[{"index":0,"status":"created"}]}')
+
+        r = hurried("http://127.0.0.1:1")
+        with mock.patch.object(r._transport, "exchange", hang), mock.patch.object(_sender, "JOIN", 0.01):
+            r.record({"success": True})
+            self.assertTrue(until(lambda: r._sender.queue._taken))
+            self.assertEqual(r.close(0.01).lost, 1)
+            gate.set()
+            self.assertTrue(until(lambda: not any(t.is_alive() for t in r._sender._threads)))
+        self.assertEqual((r.stats().sent, r.stats().dropped, r.stats().queued), (0, 1, 0))
 
 
 class Ways(unittest.TestCase):
@@ -362,6 +396,25 @@ class Spools(unittest.TestCase):
             self.assertEqual((r.stats().sent, r.stats().spooled), (60, 0))
             self.assertEqual({e["run_id"] for e in server.events}, {f"r{i:02}" for i in range(60)})
 
+    def test_what_was_being_sent_is_older_than_what_was_spooled(self) -> None:
+        with Server(always=status(500)) as server:
+            self.down = server.url
+            r = self.recorder(queue_events=20, batch_events=3, retry_min=60, retry_max=60)
+            r.record({"success": True}, run_id="r00")
+            self.assertTrue(until(lambda: r._sender.queue.failure))
+            for i in range(1, 30):
+                self.assertTrue(until(lambda: r.stats().queued < 15))
+                r.record({"success": True}, run_id=f"r{i:02}")
+            self.assertTrue(until(lambda: r.stats().queued <= 10))
+            with mock.patch.object(os, "fsync", wraps=os.fsync) as fsync:
+                self.assertEqual(r.close(0).spooled, 30)
+            self.assertGreaterEqual(fsync.call_count, 2)
+            seen = len(server.requests)
+            server.always = created
+            self.assertIsNone(self.recorder().close(30))
+            order = dict.fromkeys(e["run_id"] for request in server.requests[seen:] for e in request)
+            self.assertEqual(list(order), [f"r{i:02}" for i in range(30)])
+
     def test_the_spool_is_bounded(self) -> None:
         r = self.recorder(spool_bytes=700)
         for i in range(4):
@@ -382,7 +435,7 @@ class Spools(unittest.TestCase):
             self.assertTrue(until(lambda: living.stats().spooled))
             second = self.recorder()
             self.assertTrue(second._sender._ready.wait(30))
-            self.assertEqual(second.stats().recovered, 0)
+            self.assertEqual((second.stats().recovered, living.stats().recovered), (0, 0))
             second.close(0)
             living.close(0)
 

@@ -99,7 +99,8 @@ class Receiving(unittest.TestCase):
         self.receiver.receive(*delivery(9, id="msg_test", test=True))
         self.assertRaises(WebhookRepeated, self.receiver.receive, *delivery(9, id="msg_test", test=True))
         self.receiver.receive(*delivery(1))
-        self.assertEqual(len(self.acted), 2)
+        self.receiver.receive(*delivery(0, id="msg_another_test", test=True))
+        self.assertEqual(len(self.acted), 3)
 
     def test_what_failed_comes_again(self) -> None:
         fail = [True, False]

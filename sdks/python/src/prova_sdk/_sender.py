@@ -167,11 +167,11 @@ class Sender:
             if not self._deliver(spooled, segment):
                 self._remove(segment)
         elif items:
-            left = items
             try:
-                left = self._deliver(items, None)
+                self._deliver(items, None)
             finally:
-                self.queue.give_back(left)
+                if not self.queue.given_up:  # else what is left is taken by who closes, before what waits
+                    self.queue.give_back(items)
         else:
             self.queue.wait_for_more(self._s.flush_interval)
 
