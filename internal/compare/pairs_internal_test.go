@@ -236,7 +236,7 @@ func TestClusteredEffects(t *testing.T) {
 	}{
 		"nothing varies":  {clustered(1, 1, 1, 1, 1, 1), "for x rate: compare"},
 		"they agree":      {clustered(1, 1, 0, 0, 1, 1, 0, 0), "design effect 2."},
-		"they differ":     {clustered(1, 0, 0, 1, 1, 0, 1, 1, 0, 0), "about 1.0 times as wide"},
+		"they differ":     {clustered(1, 0, 0, 1, 1, 0, 1, 0, 0, 1, 1, 1), "design effect 0.3: its interval should be about 1.0 times as wide"},
 		"they differ all": {clustered(1, 0, 0, 1, 1, 0), "for x rate: compare"},
 	} {
 		q := Question{Strata: []Stratum{{Candidate: c.cohort, Baseline: runs(t, 1)}}}

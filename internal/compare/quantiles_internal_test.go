@@ -42,11 +42,12 @@ func TestOnSide(t *testing.T) {
 
 // The limit towards harm is at the level of the look, the other one at 2.5 %.
 func TestQuantileLimitsOfALook(t *testing.T) {
-	base := runs(t, upTo(200)...)
-	shifted := make([]float64, 200)
-	for i := range shifted {
-		shifted[i] = float64(i) + 100
+	values, shifted := make([]float64, 200), make([]float64, 200)
+	for i := range values { // wider apart above than below
+		values[i] = float64(i * i)
+		shifted[i] = values[i] + 1e4
 	}
+	base := runs(t, values...)
 	for _, text := range []string{"x:p50:better=lower", "x:p50:better=higher"} {
 		g := parsed(t, text)
 		q := Question{Confidence: 0.95, Strata: []Stratum{{Candidate: runs(t, shifted...), Baseline: base}}}
