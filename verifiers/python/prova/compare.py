@@ -141,7 +141,9 @@ class Question(NamedTuple):
             self._paired(g, z, f)
         elif g.statistic in QUANTILES:
             self._quantiles(g, z, f)
-        elif g.statistic == RATE and f.boolean:
+        elif g.statistic == MEAN:  # without intervals, which are not made here
+            f.candidate.value, f.baseline.value = (s.mean() if s.count else None for s in (c, b))
+        elif f.boolean:
             self._rates(g, z, f)
         if f.one_look is not None:
             f.one_look = _settled(f)._replace(confidence=self.policy.confidence)

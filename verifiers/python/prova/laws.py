@@ -111,6 +111,8 @@ def convolved(score: Law, block: Law, step: int) -> Law:
 
 
 def _add(out: List[float], cells: List[float], p: float, at: int) -> None:
+    if not cells:  # of an empty row, which is nowhere
+        return
     end = at + len(cells)
     out[at:end] = [o + p * q for o, q in zip(islice(out, at, end), cells)]
 
@@ -170,8 +172,7 @@ def flat(j: Joint) -> Law:
     lo = bottom(j)
     out = [0.0] * (top(j) - lo + 1)
     for first, cells in j[1]:
-        if cells:
-            _add(out, cells, 1.0, first - lo)
+        _add(out, cells, 1.0, first - lo)
     return lo, out
 
 

@@ -26,10 +26,6 @@ class CannotTick(ValueError):
     """The state and the evidence do not go together."""
 
 
-class Unsupported(ValueError):
-    """What this verifier does not recompute, though the rules are known."""
-
-
 class Promotion(NamedTuple):
     """What the non-inferiority test of the last step has spent."""
 
@@ -181,8 +177,6 @@ class Ramp:
         shown: List[Result] = []
         for t in r.ledger.gates:
             f = question.figures(t.gate)
-            if t.gate.statistic == MEAN and (f.baseline.n > 0 or f.candidate.n > 0):
-                raise Unsupported(f"the figures of {t.gate.id}, a mean")
             result = question.result(t.gate, f, t if t.test else None)
             if t.gate.decides:
                 self.gates.append(result)
@@ -372,6 +366,36 @@ class Ramp:
 
 def _share_text(s: Arrivals, weight: int) -> str:
     return f"the candidate got {100 * float(s.candidate) / float(s.total):.1f} % of the {s.total} runs at {weight}%"
+
+
+# What is taken as it was signed.
+
+
+def given(p: Policy, here: Json, signed: Any) -> Tuple[Json, str]:
+    """A verdict with the figures of means that only warn taken from the one that was signed, and of which gates: they follow from
+    a bootstrap that is not made here. Nothing else in a verdict depends on them."""
+    means = {(g.metric, g.statistic) for g in p.gates if g.statistic == MEAN}
+    theirs = signed.get("signals") if isinstance(signed, dict) else None
+    taken, names = [], []
+    for i, s in enumerate(here["signals"]):
+        other = theirs[i] if isinstance(theirs, list) and i < len(theirs) else None
+        if (s["metric"], s["statistic"]) in means:
+            names.append(f"{s['metric']}:{s['statistic']}")
+            s = _filled(s, other) if isinstance(other, dict) else s
+        taken.append(s)
+    return {**here, "signals": taken}, ", ".join(names)
+
+
+def _filled(here: Json, signed: Json) -> Json:
+    out = {name: v for name, v in here.items() if name != "tolerated"}
+    out.update({name: signed[name] for name in ("difference", "hides", "tolerated", "verdict", "reason") if name in signed})
+    for side in ("baseline", "candidate"):
+        figure = signed.get(side)
+        if isinstance(figure, dict):
+            out[side] = {**here[side], "lo": figure.get("lo"), "hi": figure.get("hi")}
+            if figure.get("value") is None:  # too few units have an interval
+                out[side]["value"] = None
+    return out
 
 
 # Operators.
