@@ -253,7 +253,9 @@ func (b *bundle) planProofs(ctx context.Context, c api.Checkpoint, first int64) 
 		if err != nil {
 			return err
 		}
-		b.small[receipt.ProofFile(id)] = []byte(proof.Proof)
+		if b.small[receipt.ProofFile(id)], err = proofUnder(c, proof.Proof); err != nil {
+			return err
+		}
 	}
 	if first == c.Size {
 		return nil
@@ -261,6 +263,17 @@ func (b *bundle) planProofs(ctx context.Context, c api.Checkpoint, first int64) 
 	tree, err := b.a.treeAt(ctx, b.org, first)
 	b.manifest.Tree = &tree
 	return err
+}
+
+// proofUnder is a proof whose checkpoint is the bundle's to the byte: a witness
+// may have cosigned it between the two.
+func proofUnder(c api.Checkpoint, text string) ([]byte, error) {
+	p, err := receipt.ParseProof(text)
+	if err != nil {
+		return nil, damaged(err)
+	}
+	p.Checkpoint = c.Note
+	return p.MarshalText()
 }
 
 // treeAt is the tree that the log had at a size.

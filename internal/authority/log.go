@@ -142,10 +142,25 @@ func (a *Authority) Export(ctx context.Context, p Principal, from int64, w io.Wr
 	if err != nil {
 		return storeError("log", err)
 	}
-	if err := writer.Close(checkpoint.Note); err != nil {
+	last, err := a.lateCosigned(ctx, p.Org, checkpoint)
+	if err != nil {
+		return err
+	}
+	if err := writer.Close(last); err != nil {
 		return &Error{Code: CodeInternal, Detail: "the export could not be ended", Cause: err}
 	}
 	return nil
+}
+
+// lateCosigned is the note of a checkpoint with what came in while it was worked with.
+func (a *Authority) lateCosigned(ctx context.Context, org string, c api.Checkpoint) (string, error) {
+	err := a.Store.View(ctx, org, func(s Snapshot) (err error) {
+		if c, err = s.CheckpointAt(c.Size); err == nil {
+			err = cosigned(s, &c)
+		}
+		return err
+	})
+	return c.Note, storeError("checkpoint", err)
 }
 
 // eachEntry reads entries [from, to) in log order, a page at a time.
