@@ -28,6 +28,13 @@ func (c *Client) Checkpoints(ctx context.Context, page Page) (api.List[api.Check
 	return list, err
 }
 
+// Witnesses lists the witnesses that the server asks to cosign checkpoints,
+// with what each last said of the org's log. Permission: audit.read.
+func (c *Client) Witnesses(ctx context.Context) (api.List[api.Witness], error) {
+	list, _, err := do[api.List[api.Witness]](ctx, c, get("/api/v1/log/witnesses", nil))
+	return list, err
+}
+
 // ProveInclusion proves that the receipt of an event stands in the log of a
 // size; 0 is the present size. [receipt.ParseProof] reads the answer's Proof
 // and verifies it without the server. Permission: audit.read.

@@ -78,6 +78,8 @@ type Log interface {
 	CheckpointAt(ctx context.Context, p authority.Principal, size int64) (api.Checkpoint, error)
 	// Checkpoints lists largest first.
 	Checkpoints(ctx context.Context, p authority.Principal, cursor string, limit int) (api.List[api.Checkpoint], error)
+	// Witnesses lists those that are asked to cosign, in the order of the configuration.
+	Witnesses(ctx context.Context, p authority.Principal) ([]api.Witness, error)
 	ProveInclusion(ctx context.Context, p authority.Principal, q authority.InclusionQuery) (api.InclusionProof, error)
 	// Scrub verifies what is stored and calls damage for what is not as it was logged.
 	Scrub(ctx context.Context, p authority.Principal, damage func(api.Damage) error, progress func(done, size int64) error) (api.ScrubResult, error)

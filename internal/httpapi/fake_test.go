@@ -204,6 +204,13 @@ func (f *fake) Checkpoints(ctx context.Context, p authority.Principal, cursor st
 	return api.List[api.Checkpoint]{Items: []api.Checkpoint{c}, NextCursor: "n"}, err
 }
 
+func (f *fake) Witnesses(context.Context, authority.Principal) ([]api.Witness, error) {
+	return []api.Witness{
+		{Name: "w", VKey: "w+1a2b3c4d+BA==", URL: "https://w.example/"},
+		{Name: "w", VKey: "w+1a2b3c4d+BB==", URL: "http://w.example/", CosignedSize: 7, CosignedAt: &at, AskedAt: &at, StatusCode: 404, Error: "e", NextAt: &at},
+	}, f.err
+}
+
 func (f *fake) ProveInclusion(_ context.Context, _ authority.Principal, q authority.InclusionQuery) (api.InclusionProof, error) {
 	f.argument = q
 	return api.InclusionProof{EventID: "evt", LogIndex: 1, Size: 2, RootHash: "AA==", LeafHash: "AA==", Hashes: []string{"AA=="}, Proof: "text"}, f.err

@@ -89,6 +89,10 @@ func (s *service) tile(ctx context.Context, who authority.Principal, t authority
 	return reply{status: http.StatusOK, header: map[string]string{"Cache-Control": tileCache}, contentType: typeBytes, body: data}, nil
 }
 
+func (s *service) witnesses(ctx context.Context, who authority.Principal, _ struct{}) (reply, error) {
+	return all(s.cases.Witnesses(ctx, who))
+}
+
 func readScrub(r *request) struct{} {
 	r.noBody()
 	return struct{}{}

@@ -29,6 +29,7 @@ var good = map[string]exchange{
 	"GET /api/v1/log/proof/consistency":                      {"?from=3&to=7", "", 200},
 	"GET /api/v1/log/tiles/checkpoint":                       {"", "", 200},
 	"GET /api/v1/log/tiles/tile/{tile...}":                   {"", "", 200},
+	"GET /api/v1/log/witnesses":                              {"", "", 200},
 	"POST /api/v1/log/scrub":                                 {"", "", 200},
 	"GET /api/v1/keys":                                       {"", "", 200},
 	"GET /api/v1/keys/{id}":                                  {"", "", 200},
