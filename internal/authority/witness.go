@@ -23,7 +23,7 @@ type Witness struct {
 
 // witnessGap is the least time between two cosignatures of a witness for an
 // org: checkpoints may be signed more often than witnesses like to be asked.
-const witnessGap = 2 * time.Second
+const witnessGap = time.Second
 
 // witnessWait is how long a witness is left alone after so many failures in a
 // row. Up to a quarter is added at random, so that servers do not ask in step.

@@ -140,7 +140,7 @@ func testWitnesses(t *testing.T, v *vault) {
 
 	late := v.signed(600)
 	v.ask(w1, 0) // too soon
-	v.clock.pass(2 * time.Second)
+	v.clock.pass(time.Second)
 	var wg sync.WaitGroup
 	for _, h := range []*house{v.house, second} {
 		for _, w := range []authority.Witness{w1, w2} {
