@@ -307,7 +307,8 @@ func TestWitnessAnswers(t *testing.T) {
 		"cosigned": {0, func(h *house) []answer { return []answer{cosigns(t, k, h.clock, 0, "")} }, []int64{0}, 200, "", ""},
 		"cosigned, from what it saw": {
 			9, func(h *house) []answer { return []answer{cosigns(t, k, h.clock, 4*time.Minute, "")} },
-			[]int64{9}, 200, "", "",
+			[]int64{9},
+			200, "", "",
 		},
 		"among lines of others": {0, func(h *house) []answer {
 			return []answer{func(r authority.WitnessRequest) authority.WitnessAnswer {
@@ -341,7 +342,8 @@ func TestWitnessAnswers(t *testing.T) {
 		"it saw more":        {9, func(*house) []answer { return []answer{conflict(20)} }, []int64{9}, 409, "it has seen size 20", ""},
 		"a conflict without a size": {
 			9, func(*house) []answer { return []answer{status(409)} },
-			[]int64{9}, 409, "is this the URL of a witness", "",
+			[]int64{9},
+			409, "is this the URL of a witness", "",
 		},
 		"conflicts for ever":           {0, func(*house) []answer { return []answer{conflict(5), conflict(6), conflict(7)} }, []int64{0, 5}, 409, "and then another, 6", ""},
 		"a conflict about what it saw": {9, func(*house) []answer { return []answer{conflict(9)} }, []int64{9}, 409, "refuses to be asked from there", ""},
