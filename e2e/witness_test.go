@@ -217,6 +217,9 @@ func TestServerAsksWitnesses(t *testing.T) {
 		all[0].start()
 		s.cosigned(second.Size, second.Size, 0)
 		run(t, "prova-verify", "--key", keys, "--policy", policy[2], s.exportFile()).exits(0)
+		f.send(0, 20) // a head that nobody has signed yet: who asks for evidence of it waits for the witnesses
+		s.run("prova", "receipts", "bundle", "--from", "0", "--out", bundle, "--wait", "5s").exits(0)
+		run(t, "prova-verify", "--key", keys, "--policy", policy[2], bundle).exits(0)
 		past, err := s.api().CheckpointAt(s.Context(), first.Size)
 		s.ok(err)
 		if lines, ok := strings.CutPrefix(past.Note, first.Note); !ok || strings.Count(lines, "\n") != 2 {

@@ -9,8 +9,12 @@ import (
 )
 
 // Checkpoint reads the signed head of the org's log. Permission: audit.read.
-func (c *Client) Checkpoint(ctx context.Context) (api.Checkpoint, error) {
-	checkpoint, _, err := do[api.Checkpoint](ctx, c, get("/api/v1/log/checkpoint", nil))
+func (c *Client) Checkpoint(ctx context.Context, options ...EvidenceOption) (api.Checkpoint, error) {
+	query := url.Values{}
+	for _, o := range options {
+		o(query)
+	}
+	checkpoint, _, err := do[api.Checkpoint](ctx, c, get("/api/v1/log/checkpoint", query))
 	return checkpoint, err
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/cobound/prova/internal/keyfile"
 	"github.com/cobound/prova/internal/store"
 	"github.com/cobound/prova/internal/webhook"
+	"github.com/cobound/prova/prova"
 	"github.com/cobound/prova/receipt"
 )
 
@@ -29,8 +30,9 @@ type Log struct {
 
 // LogCheckpoint prints a checkpoint.
 type LogCheckpoint struct {
-	Size int64 `placeholder:"SIZE" help:"The checkpoint of this earlier size; without it, of the present one."`
-	JSON bool  `name:"json" help:"Print the whole answer, with the key that verifies it, as JSON."`
+	Size int64         `placeholder:"SIZE" xor:"size" help:"The checkpoint of this earlier size; without it, of the present one."`
+	Wait time.Duration `placeholder:"TIME" xor:"size" help:"Wait so long, such as 5s and at most 10s, until the server's witnesses have cosigned it."`
+	JSON bool          `name:"json" help:"Print the whole answer, with the key that verifies it, as JSON."`
 }
 
 // Help shows an example.
@@ -45,10 +47,13 @@ func (c LogCheckpoint) Run(ctx context.Context, env *cli.Env) error {
 		return err
 	}
 	var checkpoint api.Checkpoint
-	if c.Size == 0 {
-		checkpoint, err = client.Checkpoint(ctx)
-	} else {
+	switch {
+	case c.Size != 0:
 		checkpoint, err = client.CheckpointAt(ctx, c.Size)
+	case c.Wait > 0:
+		checkpoint, err = client.Checkpoint(ctx, prova.Cosigned(c.Wait))
+	default:
+		checkpoint, err = client.Checkpoint(ctx)
 	}
 	if err != nil {
 		return err

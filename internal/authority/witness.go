@@ -397,17 +397,20 @@ func (a *Authority) shown(w Witness, state WitnessState, newest int64) api.Witne
 	if !state.AskedAt.IsZero() {
 		out.AskedAt = &state.AskedAt
 	}
-	next := state.NextAt
-	if away := a.absent.get(w.VKey()); away.failures > 0 {
-		if away.at.After(state.AskedAt) { // it was asked about another org's log
-			out.AskedAt, out.StatusCode, out.Error = &away.at, 0, away.reason
-		}
-		if away.until.After(next) {
-			next = away.until
-		}
+	if away := a.absent.get(w.VKey()); away.failures > 0 && away.at.After(state.AskedAt) { // it was asked about another org's log
+		out.AskedAt, out.StatusCode, out.Error = &away.at, 0, away.reason
 	}
+	next := a.nextTime(w, state)
 	if newest > state.CosignedSize && !next.IsZero() {
 		out.NextAt = &next
 	}
 	return out
+}
+
+// nextTime is the time from which a witness may be asked about an org's log.
+func (a *Authority) nextTime(w Witness, state WitnessState) time.Time {
+	if away := a.absent.get(w.VKey()); away.until.After(state.NextAt) {
+		return away.until
+	}
+	return state.NextAt
 }

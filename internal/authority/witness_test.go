@@ -213,7 +213,7 @@ func (v *vault) carries(event string, c api.Checkpoint, trust receipt.Trust) {
 		t.Error(err)
 	}
 	var export, bundle bytes.Buffer
-	if err := errors.Join(v.Export(v.ctx, v.owner, 0, &export), v.Bundle(v.ctx, v.owner, receipt.Scope{Receipt: event}, &bundle)); err != nil {
+	if err := errors.Join(v.Export(v.ctx, v.owner, 0, 0, &export), v.Bundle(v.ctx, v.owner, receipt.Scope{Receipt: event}, 0, &bundle)); err != nil {
 		t.Fatal(err)
 	}
 	if report := receipt.VerifyExport(&export, trust, nil); report.Result != receipt.Verified {
@@ -543,4 +543,70 @@ func TestCheckpointInHeader(t *testing.T) {
 	if _, err := receipt.OpenCheckpoint(sent, note.VerifierList(verifier)); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestWaitForCosignatures: evidence that asks for it carries the cosignatures of
+// a head that was signed only now, and waits for nobody who is away.
+func TestWaitForCosignatures(t *testing.T) {
+	h, s, w, _ := told(t)
+	away := authority.Witness{Witness: cosigner(t, "away.example").Witness, URL: "https://away.example/"}
+	h.asks(s, away)
+	h.signed(3)
+	for i := range 6 { // until both are left alone for longer than anybody waits
+		h.clock.pass(time.Duration(i) * 10 * time.Second)
+		s.say(silence)
+		h.ask(away, 1)
+		s.say(status(404))
+		h.ask(w, 1)
+	}
+	began := time.Now()
+	c, err := h.CosignedCheckpoint(h.ctx, h.owner, 20*time.Second)
+	if err != nil || c.VKey == "" || time.Since(began) > 10*time.Second {
+		t.Errorf("nobody will answer: %+v, %v after %s", c, err, time.Since(began))
+	}
+	h.cosigns(c)
+
+	h.clock.pass(2 * time.Minute)
+	s.say(silence)
+	h.ask(away, 1)
+	h.recordRuns(1)
+	c, err = h.CosignedCheckpoint(h.ctx, h.owner, 150*time.Millisecond)
+	if err != nil || strings.Contains(c.Note, "w.example") {
+		t.Errorf("nobody asked: %+v, %v", c, err)
+	}
+
+	// The head that is cosigned may be a later one than that which was signed for the answer.
+	s.say(cosigns(t, cosigner(t, "w.example"), h.clock, 0, ""))
+	h.recordRuns(1)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for at := c; at.Size == c.Size; { // until the export's head is signed
+			list, err := h.Checkpoints(h.ctx, h.owner, "", 1)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			at = list.Items[0]
+		}
+		h.recordRuns(1)
+		if err := h.SignHeads(h.ctx); err != nil {
+			t.Error(err)
+		}
+		if n, err := h.AskWitness(h.ctx, w); err != nil || n != 1 {
+			t.Errorf("%d answers, %v", n, err)
+		}
+	})
+	var export bytes.Buffer
+	if err := h.Export(h.ctx, h.owner, 0, time.Minute, &export); err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
+	report := receipt.VerifyExport(&export, h.byPolicy(1, w), nil)
+	if report.Result != receipt.Verified || report.Size != c.Size+2 {
+		t.Errorf("%d receipts: %+v", report.Size, report.Checks)
+	}
+	poor := h.owner
+	poor.Permissions = []api.Permission{api.ReleaseRead}
+	_, err = h.CosignedCheckpoint(h.ctx, poor, time.Minute)
+	code(t, err, authority.CodeForbidden)
 }
