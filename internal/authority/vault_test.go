@@ -56,6 +56,8 @@ func TestVault(t *testing.T) {
 				{"CheckpointInDeliveries", testCheckpointInDeliveries},
 				{"ConcurrentCheckpointers", testConcurrentCheckpointers},
 				{"Scrub", testScrub},
+				{"Witnesses", testWitnesses},
+				{"WitnessOfDamagedLog", testWitnessOfDamagedLog},
 				{"ResetAnchor", testResetAnchor},
 				{"RestoredBackup", testRestoredBackup},
 				{"AnotherHistory", testAnotherHistory},
