@@ -233,12 +233,12 @@ type script struct {
 
 func (s *script) AddCheckpoint(_ context.Context, _ string, r authority.WitnessRequest) authority.WitnessAnswer {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.asked = append(s.asked, r)
 	answer := s.answers[0]
 	if len(s.answers) > 1 {
 		s.answers = s.answers[1:]
 	}
+	s.mu.Unlock()
 	return answer(r)
 }
 
@@ -481,6 +481,9 @@ func TestWitnessAbsent(t *testing.T) {
 	if err := h.Ready(h.ctx); err != nil {
 		t.Errorf("not ready: %v", err)
 	}
+	if strings.Contains(log.String(), "did not cosign") {
+		t.Errorf("an absence is no refusal:\n%s", log)
+	}
 	h.clock.pass(10 * time.Second)
 	s.say(status(404), cosigns(t, cosigner(t, "w.example"), h.clock, 0, ""))
 	h.ask(w, 2)
@@ -497,6 +500,76 @@ func TestWitnessAbsent(t *testing.T) {
 	theirs.Permissions = []api.Permission{api.ReleaseRead}
 	_, err = h.Witnesses(h.ctx, theirs)
 	code(t, err, authority.CodeForbidden)
+}
+
+// TestWitnessMemory: what is believed of a witness is what it said last of this
+// very log, in whatever order two servers keep it.
+func TestWitnessMemory(t *testing.T) {
+	h, s, w, _ := told(t)
+	k := cosigns(t, cosigner(t, "w.example"), h.clock, 0, "")
+	asked := func(old int64) {
+		t.Helper()
+		if got := s.asked[len(s.asked)-1].Old; got != old {
+			t.Errorf("asked from %d, want %d", got, old)
+		}
+	}
+	h.signed(10 - h.size())
+	s.say(conflict(1000))
+	h.ask(w, 1)
+	h.signed(1)
+	h.clock.pass(time.Minute)
+	s.say(k)
+	h.ask(w, 1)
+	asked(0) // a size that the log never had
+
+	var late api.Checkpoint
+	early := h.signed(1)
+	h.clock.pass(time.Minute)
+	s.say(func(r authority.WitnessRequest) authority.WitnessAnswer {
+		late = h.signed(1)
+		h.ask(w, 1)
+		return k(r)
+	}, k)
+	h.ask(w, 1)
+	h.cosigns(early, w)
+	h.cosigns(late, w)
+	if got := h.shown(0); got.CosignedSize != late.Size {
+		t.Errorf("%+v after the answers to two servers, want size %d", got, late.Size)
+	}
+
+	err := h.Store.Update(h.ctx, h.owner.Org, func(tx authority.Tx) error { return tx.RenameLog("another") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.clock.pass(time.Minute)
+	s.say(k)
+	renamed := h.signed(1)
+	if got := h.shown(0); got.CosignedSize != 0 || renamed.Origin != "test/another" {
+		t.Errorf("the log %s: %+v", renamed.Origin, got)
+	}
+	h.ask(w, 1)
+	asked(0)
+	h.cosigns(renamed, w)
+}
+
+// What a database says that went back is shown to no witness.
+func testWitnessOfRestoredBackup(t *testing.T, v *vault) {
+	v.anchored()
+	s := &script{}
+	w := authority.Witness{Witness: cosigner(t, "w.example").Witness}
+	v.asks(s, w)
+	s.say(status(404))
+	backup, size := v.tree()
+	v.signed(5)
+	v.goBack(backup, size)
+	if err := v.MoveAnchors(v.ctx); err != nil {
+		t.Fatal(err)
+	}
+	v.readOnly(v.house)
+	v.ask(w, 0)
+	if err := v.SignHeads(v.ctx); err != nil || len(s.asked) != 0 {
+		t.Errorf("asked %d times, %v", len(s.asked), err)
+	}
 }
 
 // What does not agree with itself is shown to no witness.
