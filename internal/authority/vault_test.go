@@ -58,6 +58,7 @@ func TestVault(t *testing.T) {
 				{"Scrub", testScrub},
 				{"Witnesses", testWitnesses},
 				{"WitnessOfDamagedLog", testWitnessOfDamagedLog},
+				{"WitnessOfRestoredBackup", testWitnessOfRestoredBackup},
 				{"ResetAnchor", testResetAnchor},
 				{"RestoredBackup", testRestoredBackup},
 				{"AnotherHistory", testAnotherHistory},

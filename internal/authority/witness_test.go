@@ -138,7 +138,7 @@ func testWitnesses(t *testing.T, v *vault) {
 		t.Errorf("after it cosigned: %+v", w)
 	}
 
-	late := v.signed(600)
+	late := v.signed(300)
 	v.ask(w1, 0) // too soon
 	v.clock.pass(time.Second)
 	var wg sync.WaitGroup
@@ -233,12 +233,12 @@ type script struct {
 
 func (s *script) AddCheckpoint(_ context.Context, _ string, r authority.WitnessRequest) authority.WitnessAnswer {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.asked = append(s.asked, r)
 	answer := s.answers[0]
 	if len(s.answers) > 1 {
 		s.answers = s.answers[1:]
 	}
+	s.mu.Unlock()
 	return answer(r)
 }
 
@@ -293,78 +293,88 @@ func told(t *testing.T) (*house, *script, authority.Witness, *bytes.Buffer) {
 
 // TestWitnessAnswers: what each answer of a witness means, and what is asked next.
 func TestWitnessAnswers(t *testing.T) {
-	k, stranger := cosigner(t, "w.example"), cosigner(t, "stranger.example")
+	h, s, _, log := told(t)
+	stranger := cosigner(t, "stranger.example")
 	const size = 12 // of the log when it is asked
 	type answer = func(authority.WitnessRequest) authority.WitnessAnswer
-	for name, c := range map[string]struct {
+	cases := map[string]struct {
 		seen    int64 // that it had cosigned before; 0 for nothing
-		answers func(*house) []answer
+		answers func(k receipt.Cosigner) []answer
 		olds    []int64
 		status  int
 		says    string // in the error; empty for a cosignature
 		logs    string
 	}{
-		"cosigned": {0, func(h *house) []answer { return []answer{cosigns(t, k, h.clock, 0, "")} }, []int64{0}, 200, "", ""},
+		"cosigned": {0, func(k receipt.Cosigner) []answer { return []answer{cosigns(t, k, h.clock, 0, "")} }, []int64{0}, 200, "", ""},
 		"cosigned, from what it saw": {
-			9, func(h *house) []answer { return []answer{cosigns(t, k, h.clock, 4*time.Minute, "")} },
+			9, func(k receipt.Cosigner) []answer { return []answer{cosigns(t, k, h.clock, 4*time.Minute, "")} },
 			[]int64{9},
 			200, "", "",
 		},
-		"among lines of others": {0, func(h *house) []answer {
+		"among lines of others": {0, func(k receipt.Cosigner) []answer {
 			return []answer{func(r authority.WitnessRequest) authority.WitnessAnswer {
 				other := cosigns(t, stranger, h.clock, 0, "")(r).Lines
-				return cosigns(t, k, h.clock, 0, other+"hello\n\n— w.example !\n")(r)
+				return cosigns(t, k, h.clock, 0, other+"hello\n\n— cosigned !\n")(r)
 			}}
 		}, []int64{0}, 200, "", ""},
-		"it knew more than this server": {0, func(h *house) []answer { return []answer{conflict(5), cosigns(t, k, h.clock, 0, "")} }, []int64{0, 5}, 200, "", ""},
-		"the answer was lost":           {9, func(h *house) []answer { return []answer{conflict(size), cosigns(t, k, h.clock, 0, "")} }, []int64{9, size}, 200, "", ""},
-		"it forgot":                     {9, func(h *house) []answer { return []answer{conflict(0), cosigns(t, k, h.clock, 0, "")} }, []int64{9, 0}, 200, "", "has forgotten"},
+		"it knew more than this server": {0, func(k receipt.Cosigner) []answer { return []answer{conflict(5), cosigns(t, k, h.clock, 0, "")} }, []int64{0, 5}, 200, "", ""},
+		"the answer was lost":           {9, func(k receipt.Cosigner) []answer { return []answer{conflict(size), cosigns(t, k, h.clock, 0, "")} }, []int64{9, size}, 200, "", ""},
+		"it forgot":                     {9, func(k receipt.Cosigner) []answer { return []answer{conflict(0), cosigns(t, k, h.clock, 0, "")} }, []int64{9, 0}, 200, "", "has forgotten"},
 
-		"a line of another witness": {0, func(h *house) []answer { return []answer{cosigns(t, stranger, h.clock, 0, "")} }, []int64{0}, 200, "no cosignature by the key", "did not cosign"},
-		"a line of another checkpoint": {0, func(h *house) []answer {
+		"a line of another witness": {0, func(k receipt.Cosigner) []answer { return []answer{cosigns(t, stranger, h.clock, 0, "")} }, []int64{0}, 200, "no cosignature by the key", "did not cosign"},
+		"a line of another checkpoint": {0, func(k receipt.Cosigner) []answer {
 			return []answer{func(r authority.WitnessRequest) authority.WitnessAnswer {
 				r.Checkpoint = strings.Replace(r.Checkpoint, "\n12\n", "\n13\n", 1)
 				return cosigns(t, k, h.clock, 0, "")(r)
 			}}
 		}, []int64{0}, 200, "invalid cosignature", ""},
-		"a line without an end": {0, func(h *house) []answer {
+		"a line without an end": {0, func(k receipt.Cosigner) []answer {
 			return []answer{func(r authority.WitnessRequest) authority.WitnessAnswer {
 				return lines(strings.TrimSpace(cosigns(t, k, h.clock, 0, "")(r).Lines))(r)
 			}}
 		}, []int64{0}, 200, "no cosignature", ""},
-		"a time of the past": {0, func(h *house) []answer { return []answer{cosigns(t, k, h.clock, -6*time.Minute, "")} }, []int64{0}, 200, "one of the clocks is wrong", ""},
-		"a time to come":     {0, func(h *house) []answer { return []answer{cosigns(t, k, h.clock, 6*time.Minute, "")} }, []int64{0}, 200, "one of the clocks is wrong", ""},
-		"nothing":            {0, func(*house) []answer { return []answer{lines("")} }, []int64{0}, 200, "no cosignature", ""},
-		"garbage":            {0, func(*house) []answer { return []answer{lines("\n\n— w.example AAAA\n—\n— \n")} }, []int64{0}, 200, "no cosignature", ""},
-		"it does not follow": {0, func(*house) []answer { return []answer{status(404)} }, []int64{0}, 404, "does not follow this log", ""},
-		"an unknown key":     {0, func(*house) []answer { return []answer{status(403)} }, []int64{0}, 403, "does not know the key", ""},
-		"a bad request":      {0, func(*house) []answer { return []answer{status(400)} }, []int64{0}, 400, "it answered 400: because", ""},
-		"it saw more":        {9, func(*house) []answer { return []answer{conflict(20)} }, []int64{9}, 409, "it has seen size 20", ""},
+		"a time of the past": {0, func(k receipt.Cosigner) []answer { return []answer{cosigns(t, k, h.clock, -6*time.Minute, "")} }, []int64{0}, 200, "one of the clocks is wrong", ""},
+		"a time to come":     {0, func(k receipt.Cosigner) []answer { return []answer{cosigns(t, k, h.clock, 6*time.Minute, "")} }, []int64{0}, 200, "one of the clocks is wrong", ""},
+		"nothing":            {0, func(receipt.Cosigner) []answer { return []answer{lines("")} }, []int64{0}, 200, "no cosignature", ""},
+		"garbage":            {0, func(receipt.Cosigner) []answer { return []answer{lines("\n\n— w.example AAAA\n—\n— \n")} }, []int64{0}, 200, "no cosignature", ""},
+		"it does not follow": {0, func(receipt.Cosigner) []answer { return []answer{status(404)} }, []int64{0}, 404, "does not follow this log", ""},
+		"an unknown key":     {0, func(receipt.Cosigner) []answer { return []answer{status(403)} }, []int64{0}, 403, "does not know the key", ""},
+		"a bad request":      {0, func(receipt.Cosigner) []answer { return []answer{status(400)} }, []int64{0}, 400, "it answered 400: because", ""},
+		"it saw more":        {9, func(receipt.Cosigner) []answer { return []answer{conflict(20)} }, []int64{9}, 409, "it has seen size 20", ""},
 		"a conflict without a size": {
-			9, func(*house) []answer { return []answer{status(409)} },
+			9, func(receipt.Cosigner) []answer { return []answer{status(409)} },
 			[]int64{9},
 			409, "is this the URL of a witness", "",
 		},
-		"conflicts for ever":           {0, func(*house) []answer { return []answer{conflict(5), conflict(6), conflict(7)} }, []int64{0, 5}, 409, "and then another, 6", ""},
-		"a conflict about what it saw": {9, func(*house) []answer { return []answer{conflict(9)} }, []int64{9}, 409, "refuses to be asked from there", ""},
+		"conflicts for ever":           {0, func(receipt.Cosigner) []answer { return []answer{conflict(5), conflict(6), conflict(7)} }, []int64{0, 5}, 409, "and then another, 6", ""},
+		"a conflict about what it saw": {9, func(receipt.Cosigner) []answer { return []answer{conflict(9)} }, []int64{9}, 409, "refuses to be asked from there", ""},
 
-		"another root":               {0, func(*house) []answer { return []answer{conflict(size)} }, []int64{0, size}, 409, "another history of this log: at size 12", "A WITNESS SAW ANOTHER HISTORY"},
-		"another history":            {9, func(*house) []answer { return []answer{status(422)} }, []int64{9}, 422, "another history of this log", "A WITNESS SAW ANOTHER HISTORY"},
-		"no history, and it refuses": {0, func(*house) []answer { return []answer{status(422)} }, []int64{0}, 422, "refused the consistency proof: because", "did not cosign"},
-	} {
+		"another root":               {0, func(receipt.Cosigner) []answer { return []answer{conflict(size)} }, []int64{0, size}, 409, "another history of this log: at size 12", "A WITNESS SAW ANOTHER HISTORY"},
+		"another history":            {9, func(receipt.Cosigner) []answer { return []answer{status(422)} }, []int64{9}, 422, "another history of this log", "A WITNESS SAW ANOTHER HISTORY"},
+		"no history, and it refuses": {0, func(receipt.Cosigner) []answer { return []answer{status(422)} }, []int64{0}, 422, "refused the consistency proof: because", "did not cosign"},
+	}
+	// Each case is a witness of its own, of one log.
+	at := h.signed(9 - h.size())
+	witnesses := map[string]authority.Witness{}
+	for name, c := range cases {
+		k := cosigner(t, strings.ReplaceAll(name, " ", "-"))
+		witnesses[name] = authority.Witness{Witness: k.Witness}
+		if c.seen > 0 {
+			s.say(cosigns(t, k, h.clock, 0, ""))
+			h.ask(witnesses[name], 1)
+		}
+	}
+	newest := h.signed(size - int(at.Size))
+	h.clock.pass(time.Minute)
+	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			h, s, w, log := told(t)
-			if c.seen > 0 {
-				at := h.signed(int(c.seen) - h.size())
-				s.say(cosigns(t, k, h.clock, 0, ""))
-				h.ask(w, 1)
-				if got := h.shown(0); got.CosignedSize != c.seen || at.Size != c.seen {
-					t.Fatalf("%+v of %+v", got, at)
-				}
+			w := witnesses[name]
+			h.Config.Witnesses = []authority.Witness{w}
+			if got := h.shown(0); got.CosignedSize != c.seen {
+				t.Fatalf("before: %+v", got)
 			}
-			newest := h.signed(size - h.size())
-			h.clock.pass(time.Minute)
-			s.say(c.answers(h)...)
+			log.Reset()
+			s.say(c.answers(cosigner(t, w.Name()))...)
 			h.ask(w, 1)
 			var olds []int64
 			for _, r := range s.asked {
@@ -380,10 +390,12 @@ func TestWitnessAnswers(t *testing.T) {
 			if got.StatusCode != c.status || !strings.Contains(got.Error, c.says) || (got.Error == "") != (c.says == "") {
 				t.Errorf("shown as %+v", got)
 			}
-			if c.says == "" {
-				h.cosigns(newest, w)
-			} else {
-				h.cosigns(newest)
+			cosigned, err := h.CheckpointAt(h.ctx, h.owner, size)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := w.Cosigned(cosigned.Note); (err == nil) != (c.says == "") || err != nil && !errors.Is(err, receipt.ErrNotCosigned) {
+				t.Errorf("%v of\n%s", err, cosigned.Note)
 			}
 			if !strings.Contains(log.String(), c.logs) || c.says == "" && c.logs == "" && log.Len() > 0 {
 				t.Errorf("logged %q", log)
@@ -481,6 +493,9 @@ func TestWitnessAbsent(t *testing.T) {
 	if err := h.Ready(h.ctx); err != nil {
 		t.Errorf("not ready: %v", err)
 	}
+	if strings.Contains(log.String(), "did not cosign") {
+		t.Errorf("an absence is no refusal:\n%s", log)
+	}
 	h.clock.pass(10 * time.Second)
 	s.say(status(404), cosigns(t, cosigner(t, "w.example"), h.clock, 0, ""))
 	h.ask(w, 2)
@@ -497,6 +512,76 @@ func TestWitnessAbsent(t *testing.T) {
 	theirs.Permissions = []api.Permission{api.ReleaseRead}
 	_, err = h.Witnesses(h.ctx, theirs)
 	code(t, err, authority.CodeForbidden)
+}
+
+// TestWitnessMemory: what is believed of a witness is what it said last of this
+// very log, in whatever order two servers keep it.
+func TestWitnessMemory(t *testing.T) {
+	h, s, w, _ := told(t)
+	k := cosigns(t, cosigner(t, "w.example"), h.clock, 0, "")
+	asked := func(old int64) {
+		t.Helper()
+		if got := s.asked[len(s.asked)-1].Old; got != old {
+			t.Errorf("asked from %d, want %d", got, old)
+		}
+	}
+	h.signed(10 - h.size())
+	s.say(conflict(1000))
+	h.ask(w, 1)
+	h.signed(1)
+	h.clock.pass(time.Minute)
+	s.say(k)
+	h.ask(w, 1)
+	asked(0) // a size that the log never had
+
+	var late api.Checkpoint
+	early := h.signed(1)
+	h.clock.pass(time.Minute)
+	s.say(func(r authority.WitnessRequest) authority.WitnessAnswer {
+		late = h.signed(1)
+		h.ask(w, 1)
+		return k(r)
+	}, k)
+	h.ask(w, 1)
+	h.cosigns(early, w)
+	h.cosigns(late, w)
+	if got := h.shown(0); got.CosignedSize != late.Size {
+		t.Errorf("%+v after the answers to two servers, want size %d", got, late.Size)
+	}
+
+	err := h.Store.Update(h.ctx, h.owner.Org, func(tx authority.Tx) error { return tx.RenameLog("another") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.clock.pass(time.Minute)
+	s.say(k)
+	renamed := h.signed(1)
+	if got := h.shown(0); got.CosignedSize != 0 || renamed.Origin != "test/another" {
+		t.Errorf("the log %s: %+v", renamed.Origin, got)
+	}
+	h.ask(w, 1)
+	asked(0)
+	h.cosigns(renamed, w)
+}
+
+// What a database says that went back is shown to no witness.
+func testWitnessOfRestoredBackup(t *testing.T, v *vault) {
+	v.anchored()
+	s := &script{}
+	w := authority.Witness{Witness: cosigner(t, "w.example").Witness}
+	v.asks(s, w)
+	s.say(status(404))
+	backup, size := v.tree()
+	v.signed(5)
+	v.goBack(backup, size)
+	if err := v.MoveAnchors(v.ctx); err != nil {
+		t.Fatal(err)
+	}
+	v.readOnly(v.house)
+	v.ask(w, 0)
+	if err := v.SignHeads(v.ctx); err != nil || len(s.asked) != 0 {
+		t.Errorf("asked %d times, %v", len(s.asked), err)
+	}
 }
 
 // What does not agree with itself is shown to no witness.
