@@ -52,6 +52,44 @@ func TestKeysRotate(t *testing.T) {
 	})
 }
 
+// TestReplaceCheckpointKey: what was signed before is still served and verified
+// with the old key, and shows that the log under the new one continues it.
+func TestReplaceCheckpointKey(t *testing.T) {
+	onEach(t, func(t *testing.T, b backend) {
+		s := serve(t, b)
+		first := s.keysFile()
+		f := s.agent("claims-agent")
+		f.send(0, 5)
+		before, err := s.api().Checkpoint(s.Context())
+		s.ok(err)
+		head := filepath.Join(t.TempDir(), "before.checkpoint")
+		s.ok(os.WriteFile(head, []byte(before.Note), 0o600))
+		s.stop()
+		run(t, "prova", "keys", "replace-checkpoint", "--data", s.data).exits(0).says("signs checkpoints from the next start on").says("checkpoint-[0-9a-f]{16}.old")
+		run(t, "prova", "keys", "replace-checkpoint", "--data", t.TempDir()).exits(78).says("checkpoint.key")
+		s.start()
+		f.send(0, 5)
+		after, err := s.api().Checkpoint(s.Context())
+		s.ok(err)
+		if again, err := s.api().CheckpointAt(s.Context(), before.Size); err != nil || again != before || after.VKey == before.VKey {
+			t.Errorf("%v: %+v after %+v, now %+v", err, again, before, after)
+		}
+		export, both := s.exportFile(), s.keysFile()
+		run(t, "prova-verify", "--key", first, export).exits(1).says("checkpoint")
+		run(t, "prova-verify", "--key", both, "--head", head, export).exits(0)
+		answers, _ := pythontest.Verify(t, "--key", both, "--head", head, export)
+		for _, a := range answers {
+			if !strings.Contains(string(a), `"verified"`) {
+				t.Errorf("Python: %s", a)
+			}
+		}
+		events := s.run("prova", "receipts", "list", "--kind", "key_event", "--json").exits(0).stdout
+		if n := strings.Count(events, `"purpose":"checkpoint"`); n != 2 {
+			t.Errorf("the log adds %d checkpoint keys, want 2:\n%s", n, events)
+		}
+	})
+}
+
 // TestKeysEncrypt: key files are encrypted in place; from then on a start needs the passphrase.
 func TestKeysEncrypt(t *testing.T) {
 	t.Parallel()

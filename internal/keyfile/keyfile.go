@@ -120,6 +120,26 @@ func (d Dir) Create() (receipt.Signer, error) {
 	return signer, d.write(filepath.Join(d.Path, "receipt-"+signer.KeyID()[:16]+".key"), key)
 }
 
+// ReplaceCheckpoint puts a new checkpoint key in the place of the present one,
+// whose file it keeps under the returned name. A crash in between leaves none,
+// and the next start makes one.
+func (d Dir) ReplaceCheckpoint() (next ed25519.PublicKey, kept string, err error) {
+	path := filepath.Join(d.Path, CheckpointKey)
+	old, err := d.read(path)
+	if err != nil {
+		return nil, "", err
+	}
+	kept = "checkpoint-" + receipt.KeyID(old.Public().(ed25519.PublicKey))[:16] + ".old"
+	if err := os.Rename(path, filepath.Join(d.Path, kept)); err != nil {
+		return nil, "", fmt.Errorf("signing key: %w", err)
+	}
+	key, err := d.load(CheckpointKey) // it syncs the directory, and with it the new name of the old one
+	if err != nil {
+		return nil, kept, err
+	}
+	return key.Public().(ed25519.PublicKey), kept, nil
+}
+
 const pemType = "PRIVATE KEY"
 
 func (d Dir) load(name string) (ed25519.PrivateKey, error) {

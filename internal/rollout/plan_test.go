@@ -91,6 +91,9 @@ func TestPlanSaysWhatTheTestWillDo(t *testing.T) {
 		"the rate, not the first gate": {api.CreateRollout{Gates: gates(t, "latency_ms:p95", "success:pair=probe", "error")}, rollout.Traffic{Runs: 100, FailureRate: 0.1}, "If the baseline fails 10.0 % of its runs (as seen so far), 10 or more failures"},
 		"a quantile":                   {api.CreateRollout{Gates: gates(t, "cost_usd:mean", "latency_ms:p95:margin=10%")}, rollout.Traffic{Runs: 50}, " or more of the first 30 candidate runs have a latency_ms beyond the baseline's p95 and the margin of 10%, it is rolled back"},
 		"a quantile of few":            {api.CreateRollout{Gates: gates(t, "latency_ms:p95"), MinRuns: minRuns(1)}, rollout.Traffic{}, "However many of the first 1 candidate runs have a latency_ms beyond the baseline's p95"},
+		"a quantile of scores":         {api.CreateRollout{Gates: gates(t, "score:p50")}, rollout.Traffic{}, " or more of the first 30 candidate runs have a score beyond the baseline's p50, it is rolled back"},
+		"most scores are beyond":       {api.CreateRollout{Gates: gates(t, "score:p90")}, rollout.Traffic{}, "However many of the first 30 candidate runs have a score beyond the baseline's p90"},
+		"two runs beside one":          {api.CreateRollout{Steps: []int{66, 100}, MinRuns: minRuns(2), ErrorBudget: ptr(0.5)}, rollout.Traffic{Runs: 50}, "2 or more failures in the first 2 candidate runs"},
 		"a mean alone":                 {api.CreateRollout{Gates: gates(t, "cost_usd:mean")}, rollout.Traffic{}, "30 at 25%, 30 at 50%."},
 		"no baseline beside it":        {api.CreateRollout{Steps: []int{99, 100}, MinRuns: minRuns(1)}, rollout.Traffic{Runs: 50}, "no count of failures in the first 1 "},
 		"one run of each is few":       {api.CreateRollout{Steps: []int{50, 100}, MinRuns: minRuns(1)}, rollout.Traffic{Runs: 50}, "no count of failures in the first 1 "},
@@ -105,6 +108,9 @@ func TestPlanSaysWhatTheTestWillDo(t *testing.T) {
 	each := rollout.PlanOf(policy(t, api.CreateRollout{Guarantee: api.GuaranteeLook}), rollout.Traffic{})
 	if !strings.Contains(each.Text, "Each tick reads the ordinary interval again") {
 		t.Error(each.Text)
+	}
+	if plan := rollout.PlanOf(policy(t, api.CreateRollout{Gates: gates(t, "cost_usd:mean")}), rollout.Traffic{}); !strings.HasSuffix(plan.Text, "30 at 50%.") {
+		t.Error(plan.Text)
 	}
 	held := rollout.PlanOf(policy(t, api.CreateRollout{Gates: gates(t, "success:on=hold")}), rollout.Traffic{})
 	if strings.Contains(held.Text, "roll") {
@@ -141,6 +147,9 @@ func TestPolicyTakesTheLimits(t *testing.T) {
 		"error budget from": {ErrorBudget: ptr(1e-6)},
 		"error budget to":   {ErrorBudget: ptr(0.5)},
 		"most gates":        {Gates: gates(t, many...)},
+		"margins of a mean": {Gates: gates(t, "cost_usd:mean:margin=1e15", "score:mean:margin=99%")},
+		"a small margin":    {Gates: gates(t, "score:mean:margin=0.5", "success:margin=5%", "latency_ms:p95:margin=2e15")},
+		"non-inferiority":   {PromoteOn: api.PromoteNonInferior, PromoteMargin: ptr(0.999), Gates: gates(t, "cost_usd:mean", "success:on=hold")},
 	} {
 		if _, errs := rollout.NewPolicy(r, []string{"success"}); len(errs) > 0 {
 			t.Errorf("%s: %v", name, errs)

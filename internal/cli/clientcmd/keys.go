@@ -24,6 +24,8 @@ type Keys struct {
 	Add     KeysAdd     `cmd:"" help:"Add another server's receipt key."`
 	New     KeysNew     `cmd:"" help:"Make the key files of a server before its first start."`
 	Encrypt KeysEncrypt `cmd:"" help:"Encrypt the key files under a passphrase."`
+
+	ReplaceCheckpoint KeysReplaceCheckpoint `cmd:"" help:"Put a new checkpoint key in the place of the present one, of a server that is down."`
 }
 
 // KeysCreate makes a key.

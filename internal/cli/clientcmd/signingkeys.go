@@ -241,6 +241,30 @@ func (c KeysEncrypt) Run(_ context.Context, env *cli.Env) error {
 	return nil
 }
 
+// KeysReplaceCheckpoint replaces the checkpoint key.
+type KeysReplaceCheckpoint struct {
+	Data string `help:"The server's data directory." default:"./prova-data" env:"PROVA_DATA" type:"path"`
+}
+
+// Help shows an example.
+func (KeysReplaceCheckpoint) Help() string {
+	return "Stop the server first. Nobody follows by himself: a checkpoint key counts for those who were given it. So start the server again, and hand its new verifier key (prova log checkpoint --json) to auditors and witnesses as you did on the first day. What the old key signed stays as it is.\n\nExample:\n\n  prova keys replace-checkpoint --data /var/lib/prova"
+}
+
+// Run replaces it.
+func (c KeysReplaceCheckpoint) Run(_ context.Context, env *cli.Env) error {
+	dir, err := keyDir(env, c.Data)
+	if err != nil {
+		return err
+	}
+	pub, kept, err := dir.ReplaceCheckpoint()
+	if err != nil {
+		return cli.Configf("%w", err)
+	}
+	env.Talk("The old key is kept as " + kept + ", and is of no use any more. Start the server, and hand the new verifier key to auditors and witnesses: prova log checkpoint --json.")
+	return env.Print(receipt.KeyID(pub) + "  signs checkpoints from the next start on\n")
+}
+
 func keyDir(env *cli.Env, data string) (keyfile.Dir, error) {
 	passphrase, err := keyfile.Passphrase(env.Getenv)
 	if err != nil {
