@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -66,7 +67,7 @@ type logs struct {
 
 func newLogs(t *testing.T) *logs {
 	t.Helper()
-	return &logs{dir: func() string { d := "/tmp/wpy3/logs/" + t.Name(); _ = os.MkdirAll(d, 0o755); return d }(), want: map[string][]receipt.Check{}, means: map[string]bool{}}
+	return &logs{dir: t.TempDir(), want: map[string][]receipt.Check{}, means: map[string]bool{}}
 }
 
 // keep adds a log and what the verifier in Go says of it.
@@ -262,12 +263,10 @@ func (w *world) oddEvents(n int, weight float64) {
 		e := event(release, w.rng.Float64() > 0.1*worse)
 		e.RunID, e.ProbeID, e.UnitID = fmt.Sprintf("run-%d", w.n), fmt.Sprintf("probe-%d", w.rng.IntN(90)), fmt.Sprintf("user-%d", w.rng.IntN(2*w.n))
 		e.Model = &api.EventModel{Name: "m", Version: strconv.Itoa(w.rng.IntN(2 + 2*int(worse/1.2)))}
-		for name, value := range map[string]api.Metric{
+		maps.Copy(e.Metrics, map[string]api.Metric{
 			"flagged": api.Bool(w.rng.IntN(20) == 0), "score": api.Number(float64(w.rng.IntN(3)) / 2), "latency_ms": api.Number(1000 * worse * w.rng.ExpFloat64()),
 			"never": api.Bool(false),
-		} {
-			e.Metrics[name] = value
-		}
+		})
 		if release == "v36" {
 			e.Metrics["helpful"] = api.Bool(true)
 		}
