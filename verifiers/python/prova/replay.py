@@ -17,7 +17,7 @@ from .canonical import dump, text_of
 from .cohort import NO_HISTORY, History
 from .fold import DAY, Event, Filling, Fold, Known, time_of
 from .merkle import MAX_INT64
-from .policy import ENGINE, Policy, Unreadable, policy_of
+from .policy import ENGINE, Impossible, Policy, Unreadable, policy_of
 from .receipt import Receipt, quoted
 from .report import FAILED, OK, UNDETERMINED, VERIFIED, Report
 from .rollout import ABORTED, FINISHED, PROMOTED, CannotTick, Decision, Json, Rollout, Seen, begun, continued, operate, printed, tick, unsupported
@@ -130,6 +130,36 @@ def _member(members: Json, name: str, kind: type, r: Receipt) -> Any:
     return value
 
 
+_COHORT = {"runs": int, "first_index": int, "last_index": int, "digest": str}
+_FAILURES = {"failures": int, "runs": int}
+_LOOK = {
+    **dict.fromkeys(("allowed", "critical", "information", "level", "statistic", "used"), float), "baseline": _FAILURES, "candidate": _FAILURES,
+    **dict.fromkeys(("block", "boundary", "number", "score", "strata", "stratum"), int), "gate": str,
+    **dict.fromkeys(("historical", "regressed", "tested"), bool),
+}  # fmt: skip
+_BLOCK = {**dict.fromkeys(("number", "stratum", "first_index", "last_index"), int), "runs_digest": str}
+_FORM = {
+    "reason": {"code": str, "params": dict, "text": str},
+    "evidence": {
+        **dict.fromkeys(("log_size", "step_seconds", "strata_omitted"), int), **dict.fromkeys(("ledger_digest", "state_digest", "seed"), str),
+        "strata": [{"span": int, "candidate": _COHORT, "baseline": _COHORT}], "blocks": [_BLOCK], "looks": [_LOOK],
+    },
+}  # fmt: skip
+
+
+def _has_form(value: Any, form: Any) -> bool:
+    """Whether a value, and what is named of it, is of the types of a form. What is null is as if it were not there."""
+    if value is None:
+        return True
+    if isinstance(form, dict):
+        return isinstance(value, dict) and all(_has_form(value.get(name), each) for name, each in form.items())
+    if isinstance(form, list):
+        return isinstance(value, list) and all(_has_form(each, form[0]) for each in value)
+    if form is float:
+        return type(value) in (int, float)
+    return type(value) is form and (form is not int or -MAX_INT64 - 1 <= value <= MAX_INT64)
+
+
 class Subject(NamedTuple):
     rollout: str
     baseline: str
@@ -162,10 +192,20 @@ class Created:
         h = _member(body, "history", dict, r)
         self.history = HistoryRef(*(_member(h, name, int, r) for name in ("runs", "first_index", "last_index")), _member(h, "digest", str, r))
         self.policy_value = body.get("policy")
+        self.policy: Optional[Policy] = None
+        self.fault = ""  # of the policy
         try:
-            self.policy: Policy = policy_of(self.policy_value)
+            self.policy = policy_of(self.policy_value)
+        except Impossible as e:
+            self.fault = f"decisions under an impossible policy ({e})"
         except Unreadable as e:
             raise Unreadable(f"receipt {r.event_id}: {e}") from None
+        mode = self.policy_value.get("mode") if isinstance(self.policy_value, dict) else None
+        self.mode = mode if isinstance(mode, str) else ""
+
+    @property
+    def metrics(self) -> List[str]:
+        return self.policy.metrics if self.policy else []
 
 
 class Decided:
@@ -173,6 +213,8 @@ class Decided:
 
     def __init__(self, r: Receipt) -> None:
         body = r.body
+        if not _has_form({name: body.get(name) for name in _FORM}, _FORM):
+            raise Unreadable(f"receipt {r.event_id}: its reason or its evidence has a member of the wrong type")
         self.subject = _subject(r)
         self.engine, self.action, self.decision, self.mode = (
             _member(body, name, str, r) for name in ("engine", "action", "decision", "mode")
@@ -236,7 +278,7 @@ class Player:
 
     def play(self) -> None:
         self._prepare()
-        metrics = {m for past in self.pasts.values() for m in past.created.policy.metrics}
+        metrics = {m for past in self.pasts.values() for m in past.created.metrics}
         self.fold = Fold(metrics)
         for item in self.items:
             if item.fault:
@@ -287,7 +329,7 @@ class Player:
             if run.release != past.created.subject.baseline or not h.first <= run.index <= h.last:
                 continue
             past.runs += e is run
-            for name in past.created.policy.metrics:
+            for name in past.created.metrics:
                 if name in e.metrics:
                     past.metrics.setdefault(name, Summary()).add(e.metrics[name], run.unit())
 
@@ -312,14 +354,14 @@ class Player:
     def _begin(self, index: int, r: Receipt, played: Played, bad: Any) -> None:
         created, now = played.created, time_of(r)
         before = self.rollouts.get(created.continues)
-        played.beyond = unsupported(created.policy) or (before.beyond if before else "")
+        played.beyond = created.fault or unsupported(created.policy) or (before.beyond if before else "")
         if created.continues and not played.beyond and (before is None or before.broken):
             bad("continues", "the rollout that it continues is not in the log, or does not replay", created.continues, "")
             return
         self._check_attempt(played, bad)
         history = NO_HISTORY
         if before is None:
-            history = self._recall(played, now, bad)
+            history = self._recall(played, now, bad) if not created.fault else NO_HISTORY
         elif created.policy_digest != before.created.policy_digest:
             bad("policy_digest", f"it continues {created.continues}, and under another policy", before.created.policy_digest, created.policy_digest)
         elif created.history != before.created.history:
@@ -338,10 +380,11 @@ class Player:
         opened = fold.open.number if fold.open else 0
         if not self.rollouts and opened != created.epoch - 1:  # a log that begins later lacks epochs, whose number is signed
             fold.rebase(created.epoch - 1, now)
-        return fold.begin(now) if created.policy.mode == "shadow" else fold.cut(index, now)
+        return fold.begin(now) if created.mode == "shadow" else fold.cut(index, now)
 
     def _begin_new(self, played: Played, history: History, epoch: int, index: int) -> None:
         s, p = played.created.subject, played.created.policy
+        assert p is not None
         core = begun(s.rollout, s.baseline, s.candidate, p, history)
         played.core, played.since = replace(core, attempt=played.created.attempt, step_from=index), index
         block = first_block(p, history, epoch, index)
@@ -362,7 +405,7 @@ class Player:
         """Holds what is signed about earlier attempts against those that were replayed. Whether there were any before the
         evidence, only a log that is whole from its first receipt can show."""
         created = played.created
-        last = self._last_finished(created.subject.candidate, created.policy.mode)
+        last = self._last_finished(created.subject.candidate, created.mode)
         if created.engine != ENGINE or last is None and (not self._whole() or created.continues) or last is not None and not last.known:
             return
         want: Tuple[str, int, float, int] = ("", 1, 0.0, created.epoch)
@@ -402,17 +445,17 @@ class Player:
                 detail = f"the baseline's history, runs of {quoted(created.subject.baseline)} from index {created.history.first} to "
                 detail += f"{created.history.last}, is not the one that was signed"
                 bad("history", detail, f"{ref.runs} runs, digest {ref.digest}", f"{created.history.runs} runs, digest {created.history.digest}")
-        if self._whole() and not played.broken and created.engine == ENGINE:
-            want, found = self._rule(created, now), created.history[:3] if created.history.runs else (0, 0, 0)
+        if self._whole() and not played.broken and created.engine == ENGINE and created.policy is not None:
+            want, found = self._rule(created, created.policy, now), created.history[:3] if created.history.runs else (0, 0, 0)
             if want != found:
                 expected, shown = ("%d runs from index %d to %d" % each for each in (want, found))
                 bad("history", "the baseline's history is not of the runs that the rule takes", expected, shown)
         return history
 
-    def _rule(self, created: Created, now: int) -> Tuple[int, int, int]:
+    def _rule(self, created: Created, policy: Policy, now: int) -> Tuple[int, int, int]:
         """The runs of the history that the rule takes: how many, the first and the last."""
         runs = first = last = 0
-        if created.policy.baseline != "auto" or created.policy.only_pairs:
+        if policy.baseline != "auto" or policy.only_pairs:
             return 0, 0, 0
         for c in reversed(self.fold.cohorts_of(1, [created.subject.baseline])):
             if runs >= _HISTORY_RUNS or now - self.recorded[c.last] > _HISTORY_AGE:

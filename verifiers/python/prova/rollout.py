@@ -96,10 +96,10 @@ def continued(id_: str, before: Rollout) -> Rollout:
     return replace(before, id=id_, state=ACTIVE, step=1, fresh=[0] * len(before.fresh), promotion=Promotion())
 
 
-def unsupported(p: Policy) -> str:
+def unsupported(p: Optional[Policy]) -> str:
     """What of a policy this verifier does not recompute, if anything."""
-    means = [g.id for g in p.gates if g.decides and g.statistic == MEAN]
-    return f"the test of {', '.join(means)}, a mean" if means and p.guarantee == "rollout" else ""
+    means = [g.id for g in p.gates if g.decides and g.statistic == MEAN] if p else []
+    return f"the test of {', '.join(means)}, a mean" if means and p and p.guarantee == "rollout" else ""
 
 
 class Decision(NamedTuple):
