@@ -106,6 +106,9 @@ func (l *logs) agree(t *testing.T) {
 		}
 		name := l.names[i]
 		want := l.want[name]
+		if slices.ContainsFunc(got, func(c receipt.Check) bool { return strings.HasPrefix(c.Detail, "the replay failed") }) {
+			t.Errorf("%s: %s", name, text)
+		}
 		if l.means[name] {
 			ofMean := func(c receipt.Check) bool {
 				return c.Status == receipt.Undetermined && strings.Contains(c.Detail, "mean")
@@ -374,7 +377,7 @@ func TestReplayOfManyPolicies(t *testing.T) {
 	both.agree(t)
 }
 
-func gatesOf(t *testing.T, texts ...string) (gates []api.Gate) {
+func gatesOf(t testing.TB, texts ...string) (gates []api.Gate) {
 	t.Helper()
 	for _, text := range texts {
 		g, err := api.ParseGate(text)

@@ -90,7 +90,7 @@ class Replay:
         skipped, decisions = sum(p.skipped for p in players), sum(p.decisions for p in players)
         if skipped:
             detail = f"{skipped} decisions could not be recomputed: their rollouts began before the evidence, another engine than {ENGINE} decided, "
-            out.append(_check(UNDETERMINED, detail + "or an earlier decision does not agree"))
+            out.append(_check(UNDETERMINED, detail + "an earlier decision does not agree, or no rollout can have their policy"))
         beyond: Dict[str, int] = {}
         for p in players:
             for what, n in p.beyond.items():
@@ -197,7 +197,7 @@ class Created:
         try:
             self.policy = policy_of(self.policy_value)
         except Impossible as e:
-            self.fault = f"decisions under an impossible policy ({e})"
+            self.fault = str(e)
         except Unreadable as e:
             raise Unreadable(f"receipt {r.event_id}: {e}") from None
         mode = self.policy_value.get("mode") if isinstance(self.policy_value, dict) else None
@@ -252,7 +252,7 @@ class Played:
     done: int = 0  # its decisions so far
     next: Optional[Tuple[Rollout, Json]] = None  # what was computed and waits for its receipt
     left: Optional[Filling] = None  # the blocks of a rollout that was aborted
-    broken: bool = False  # a decision did not agree, so that what follows cannot either
+    broken: bool = False  # a decision did not agree, so that what follows cannot either, or no rollout can have its policy
     beyond: str = ""  # what of it this verifier does not recompute
 
     @property
@@ -346,6 +346,7 @@ class Player:
         digest = hashlib.sha256(dump(created.policy_value)).hexdigest()
         if digest != created.policy_digest:
             bad("policy_digest", "the policy has another digest", digest, created.policy_digest)
+        played.broken = played.broken or created.fault != ""
         self._begin(index, r, played, bad)
         self.rollouts[created.subject.rollout] = played
         self.waiting.pop(created.subject.rollout, None)
@@ -354,7 +355,7 @@ class Player:
     def _begin(self, index: int, r: Receipt, played: Played, bad: Any) -> None:
         created, now = played.created, time_of(r)
         before = self.rollouts.get(created.continues)
-        played.beyond = created.fault or unsupported(created.policy) or (before.beyond if before else "")
+        played.beyond = unsupported(created.policy) or (before.beyond if before else "")
         if created.continues and not played.beyond and (before is None or before.broken):
             bad("continues", "the rollout that it continues is not in the log, or does not replay", created.continues, "")
             return
@@ -367,7 +368,7 @@ class Player:
         elif created.history != before.created.history:
             bad("history", f"it continues {created.continues}, and from another history", before.created.history.digest, created.history.digest)
         epoch = self._begin_epoch(index + 1, now, created)
-        if played.beyond:
+        if played.beyond or created.fault:
             return
         if before is None:
             self._begin_new(played, history, epoch, index + 1)
