@@ -382,6 +382,35 @@ class Spools(unittest.TestCase):
             self.assertEqual((stats.recovered, stats.sent, stats.dropped, stats.spooled), (3, 1, 2, 0))
             self.assertIn("spool", self.talk.said)
 
+    def test_a_file_that_is_gone_is_counted(self) -> None:
+        with Server(always=status(500)) as server:
+            self.down = server.url
+            r = self.recorder(queue_events=4, batch_events=1, retry_min=60, retry_max=60)
+            r.record({"success": True}, run_id="r0")
+            self.assertTrue(until(lambda: r._sender.queue.failure))
+            for i in range(1, 7):
+                self.assertTrue(until(lambda: r.stats().queued < 4))
+                r.record({"success": True}, run_id=f"r{i}")
+            self.assertTrue(until(lambda: r.stats().queued <= 2))
+            gone = r.stats().spooled
+            self.assertGreater(gone, 2)
+            for path in self.files():
+                os.remove(path)
+            server.always = created
+            self.assertIsNone(r.close(30))
+            stats = r.stats()
+            self.assertEqual((stats.recorded, stats.sent, stats.dropped, stats.recovered, stats.spooled), (7, 7 - gone, gone, 0, 0))
+            self.assertIn("spool", self.talk.said)
+
+    def test_what_is_spooled_is_sent_within_the_limits(self) -> None:
+        with Server(always=status(500)) as server:
+            self.down = server.url
+            self.left_by(*"abcdefg")
+            seen = len(server.requests)
+            server.always = created
+            self.assertIsNone(self.recorder(batch_events=3).close(30))
+            self.assertEqual([len(batch) for batch in server.requests[seen:] if len(batch) <= 3], [3, 3, 1])
+
     def test_memory_is_relieved(self) -> None:
         with Server(always=status(500)) as server:
             self.down = server.url

@@ -151,7 +151,7 @@ class Item:
 def item_of_line(line: bytes) -> Item:
     """An event that was written before."""
     item = Item("", {"metrics": {}}, {}, {})
-    item.line = line
+    item.line, item.size = line, len(line)
     return item
 
 

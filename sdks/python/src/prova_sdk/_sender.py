@@ -180,13 +180,10 @@ class Sender:
 
         A part that is too large is split; nothing is ever sent under another idempotency key.
         """
-        parts = [[item for item in items if self._written(item, segment)]]
+        parts = self._parts([item for item in items if self._written(item, segment)])
         failures = 0
         while parts:
             part = parts[0]
-            if not part:
-                parts.pop(0)
-                continue
             answer, error = (None, None) if self.queue.given_up else self._post(part)
             if self.queue.given_up:
                 return self._left(parts, answer, segment)
@@ -204,6 +201,18 @@ class Sender:
                 parts.pop(0)
                 failures = 0
         return []
+
+    def _parts(self, items: List[Item]) -> List[List[Item]]:
+        """Keeps what is sent together within the limits: what comes from the spool was put together by others."""
+        parts: List[List[Item]] = []
+        size = 0
+        for item in items:
+            size += item.size
+            if not parts or len(parts[-1]) >= self._s.batch_events or size > self._batch_bytes:
+                parts.append([])
+                size = item.size
+            parts[-1].append(item)
+        return parts
 
     def _left(self, parts: List[List[Item]], answer: Any, segment: Optional[Segment]) -> List[Item]:
         """What is left when the recorder gave up; an answer that came in the last moment counts."""
@@ -252,13 +261,14 @@ class Sender:
         self._talk.say(complaint.VALUE_REFUSED, "left out of a run, which goes on without it: " + why, name)
 
     def _refuse_event(self, item: Item, segment: Optional[Segment], why: str) -> None:
-        self._settle([item], segment, refused=1)
         head = item.head
         if item.line is not None:
             head = json.loads(item.line)
+        # It is said first: who waits for a flush is to find it in the log.
         self._talk.say(
             complaint.EVENT_REFUSED, f"a run or an outcome was refused: {why} (kind {head.get('kind')}, run_id {head.get('run_id')})"
         )
+        self._settle([item], segment, refused=1)
 
     def _settle(self, items: Sequence[Item], segment: Optional[Segment], **counts: int) -> None:
         """Counts what became of items."""
@@ -346,7 +356,7 @@ class Sender:
                 sent.append(item)
                 continue
             why = problem(result["problem"])
-            if why.status >= 500:
+            if why.status >= 500 or why.status == 429:
                 verdict.again.append(item)
                 verdict.error = why
                 self._talk.say(complaint.UNAVAILABLE, f"the server could not take some events and gets them again: {why}")
@@ -396,13 +406,12 @@ class Sender:
         self.queue.change(lambda s: _add(s, recovered=events, spooled=events))
 
     def _from_spool(self) -> "Optional[tuple[Segment, List[Item]]]":
-        """The oldest segment and what is in it; None if there is none."""
+        """The oldest segment and what is in it; None if there is none, or none that can be read now."""
         while self._spool is not None:
             try:
                 found = self._spool.read_oldest()
             except OSError as e:
-                self._talk.say(complaint.SPOOL, f"a file of the spool cannot be read, and is tried again: {e}")
-                self.queue.pause(SPOOL_PAUSE, may_be_kicked=False)
+                self._talk.say(complaint.SPOOL, f"a file of the spool cannot be read, and is kept: {e}")
                 return None
             if found is None:
                 return None
@@ -410,10 +419,10 @@ class Sender:
             # A write that failed may have left more lines than were counted.
             more = len(lines) + broken - segment.events
             lost = len(lines) - segment.events
+            if broken:
+                self._talk.say(complaint.SPOOL, f"a file of the spool is damaged or gone: what of it is there is sent, {broken} are lost ({segment.path})")
             self.queue.change(lambda s: _add(s, recovered=more, spooled=lost, dropped=broken))
             segment.events = len(lines)
-            if broken:
-                self._talk.say(complaint.SPOOL, f"a file of the spool is damaged: what of it can be read is sent, {broken} lines are lost ({segment.path})")
             if lines:
                 return segment, [item_of_line(line) for line in lines]
             self._remove(segment)

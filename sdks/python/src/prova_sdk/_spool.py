@@ -185,7 +185,7 @@ class Spool:
                 with open(segment.path, "rb") as f:
                     lines = [unframe(line) for line in f]
             except FileNotFoundError:  # somebody cleared the spool away
-                lines = []
+                lines = [None] * segment.events
             events = [e for e in lines if e is not None]
             return segment, events, len(lines) - len(events)
 
@@ -196,6 +196,8 @@ class Spool:
             self._size -= segment.size
             try:
                 os.remove(segment.path)
+            except FileNotFoundError:
+                pass
             except OSError as e:
                 complain(f"a file of the spool cannot be removed, so what is in it is sent again: {e}")
             directory = os.path.dirname(segment.path)
