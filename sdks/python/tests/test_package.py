@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import csv
 import hashlib
 import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -63,6 +65,15 @@ class Package(unittest.TestCase):
             self.assertEqual((about["Version"], about["Requires-Python"]), (prova_sdk.__version__, ">=3.10"))
             self.assertNotIn(str(SOURCE), prova_sdk.__file__)
             self.assertTrue((Path(prova_sdk.__file__).parent / "py.typed").exists())
+
+    def test_the_code_of_the_readme_is_python(self) -> None:
+        blocks = re.findall("```python\n(.*?)```", (SOURCE / "README.md").read_text("utf-8"), re.DOTALL)
+        self.assertGreater(len(blocks), 4)
+        for block in blocks:
+            # What it takes from the package is there.
+            names = {n.id for n in ast.walk(ast.parse(block)) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+            for name in names & {"Client", "FINISHED", "Recorder", "WebhookReceiver", "current_run", "verify_receipt", "verify_webhook"}:
+                self.assertIn(name, prova_sdk.__all__)
 
     def test_all_that_is_named_is_there(self) -> None:
         for name in prova_sdk.__all__:

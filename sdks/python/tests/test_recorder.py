@@ -325,7 +325,8 @@ class Settings(unittest.TestCase):
             ({"api_key": "k y", "app_id": "a"}, "API key"),
             ({"api_key": "k", "app_id": "a\n"}, "app id"),
             ({"api_key": "k", "app_id": "a", "base_url": "prova.example.com"}, "base URL"),
-            ({"api_key": "k", "app_id": "a", "base_url": "http://user:pw@h"}, "no user"),
+            ({"api_key": "k", "app_id": "a", "base_url": "http://user:hidden@h"}, "no user"),
+            ({"api_key": "k", "app_id": "a", "base_url": "http://h/?x=hidden"}, "no query"),
             ({"api_key": "k", "app_id": "a", "base_url": "http://[::1"}, "base URL"),
             ({"api_key": "k", "app_id": "a", "environment": "\x00"}, "environment"),
         ]
@@ -334,6 +335,7 @@ class Settings(unittest.TestCase):
                 talk = Talk()
                 r = Recorder(logger=talk, **options)
                 self.assertIn(why, str(r.err))
+                self.assertNotIn("hidden", "".join(talk.lines))
                 with r.run(probe_id="p") as run:
                     run.metric("x", float("nan"))
                     run.input("q")

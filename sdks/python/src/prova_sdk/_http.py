@@ -66,6 +66,8 @@ class Transport:
 
     def __init__(self, base_url: str, api_key: str, agent: str, timeout: float) -> None:
         address = base_url or DEFAULT_BASE_URL
+        if "@" in address:  # the address is not shown: it may hold a password
+            raise ProvaError("base URL: want no user in it; the API key is given on its own")
         try:
             parts = urllib.parse.urlsplit(address)
             host, self._port = parts.hostname, parts.port
@@ -73,8 +75,8 @@ class Transport:
             raise ProvaError(f"base URL {address!a}: want an address such as https://prova.example.com or {DEFAULT_BASE_URL}") from None
         if parts.scheme not in ("http", "https") or not host:
             raise ProvaError(f"base URL {address!a}: want an address such as https://prova.example.com or {DEFAULT_BASE_URL}")
-        if "@" in parts.netloc or parts.query or parts.fragment:
-            raise ProvaError(f"base URL of {host}: want no user, query or fragment; the API key is given on its own")
+        if parts.query or parts.fragment:
+            raise ProvaError(f"base URL of {host}: want no query and no fragment")
         if not address.isascii() or any(not "!" <= c <= "~" for c in address):
             raise ProvaError(f"base URL of {host}: it holds a space or another character that no address has")
         if any(not "!" <= c <= "~" for c in api_key):

@@ -161,7 +161,8 @@ class Spool:
             return
         self._number += 1
         path = os.path.join(self._dir, f"{at:020d}-{self._number:06d}{END}")
-        self._file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
+        binary = getattr(os, "O_BINARY", 0)  # or Windows would write two characters at the end of a line
+        self._file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | binary, 0o600)
         _sync_dir(self._dir)
         self._segments.append(Segment(path))
 
