@@ -345,13 +345,13 @@ func TestReplayOfManyPolicies(t *testing.T) {
 		c.change(&r)
 		ids = append(ids, h.create(r).ID)
 	}
-	for i := range 11 {
+	for i := range 8 {
 		w.oddEvents(50, []float64{0.2, 0.2, 0.5, 0.9, 1}[i%5])
 		h.clock.pass(time.Duration(w.rng.IntN(8)) * time.Hour)
 		if i%3 == 0 {
 			_, _ = h.Evaluate(h.ctx, h.owner, main)
 		}
-		if i == 8 {
+		if i == 5 {
 			_, _ = h.PromoteStep(h.ctx, h.owner, main, "enough")
 		}
 		for j, id := range ids {
@@ -361,7 +361,7 @@ func TestReplayOfManyPolicies(t *testing.T) {
 		}
 	}
 	both := newLogs(t)
-	items := h.replays(50)
+	items := h.replays(35)
 	both.keep(t, "as it was", items)
 	for i := range 2 { // one run the other way round, early and later
 		changed := slices.Clone(items)
