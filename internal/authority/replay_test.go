@@ -338,6 +338,8 @@ func TestReplayOfManyPolicies(t *testing.T) {
 		{"flagged success", func(r *api.CreateRollout) {
 			r.Unit, r.PromoteOn, r.PromoteMargin = api.UnitUnit, api.PromoteNonInferior, ptr(0.1)
 		}},
+		{"success flagged never:rate:better=lower latency_ms:p50:on=warn latency_ms:p90:on=warn latency_ms:p95:on=warn latency_ms:p99:on=warn " +
+			"score:p50:on=warn score:p90:on=warn score:p95:on=warn score:p99:on=warn tokens:p50:on=warn", func(*api.CreateRollout) {}}, // few blocks a tick
 		{"success:margin=0.3 latency_ms:p95:margin=2000%", func(r *api.CreateRollout) { r.MinRuns = ptr(int64(300)) }},
 	} {
 		r := canary("v36", "v37")
@@ -355,7 +357,7 @@ func TestReplayOfManyPolicies(t *testing.T) {
 			_, _ = h.PromoteStep(h.ctx, h.owner, main, "enough")
 		}
 		for j, id := range ids {
-			if (i+j)%2 == 0 {
+			if rare := j == len(ids)-2; (i+j)%2 == 0 && (!rare || i > 3) {
 				h.tick(id)
 			}
 		}
@@ -363,6 +365,11 @@ func TestReplayOfManyPolicies(t *testing.T) {
 	both := newLogs(t)
 	items := h.replays(35)
 	both.keep(t, "as it was", items)
+	for _, code := range []string{"catching_up", "missing_more_often", "metric_missing", "not_boolean", "cannot_regress", "paper_ended", "clean_verdict"} {
+		if !slices.ContainsFunc(items, func(i replay.Item) bool { return strings.Contains(string(i.Receipt.Body), `"code":"`+code+`"`) }) {
+			t.Errorf("no decision says %s", code)
+		}
+	}
 	for i := range 2 { // one run the other way round, early and later
 		changed := slices.Clone(items)
 		at := len(items)/3*(i+1) + slices.IndexFunc(items[len(items)/3*(i+1):], func(i replay.Item) bool {
