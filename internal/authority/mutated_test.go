@@ -41,7 +41,7 @@ func TestReplayOfWhatNobodyThoughtOf(t *testing.T) {
 	w := &world{house: h, rng: rand.New(rand.NewPCG(13, 14))}
 	items := w.small()
 	both := newLogs(t)
-	for len(both.names) < 60 {
+	for len(both.names) < 40 {
 		at := w.rng.IntN(len(items))
 		rare := items[at].Receipt.Kind == api.KindAgentRun || items[at].Receipt.Kind == api.KindOutcome
 		if rare && w.rng.IntN(20) > 0 {

@@ -338,6 +338,8 @@ func TestReplayOfManyPolicies(t *testing.T) {
 		{"flagged success", func(r *api.CreateRollout) {
 			r.Unit, r.PromoteOn, r.PromoteMargin = api.UnitUnit, api.PromoteNonInferior, ptr(0.1)
 		}},
+		{"success flagged never:rate:better=lower latency_ms:p50:on=warn latency_ms:p90:on=warn latency_ms:p95:on=warn latency_ms:p99:on=warn " +
+			"score:p50:on=warn score:p90:on=warn score:p95:on=warn score:p99:on=warn tokens:p50:on=warn", func(*api.CreateRollout) {}}, // few blocks a tick
 		{"success:margin=0.3 latency_ms:p95:margin=2000%", func(r *api.CreateRollout) { r.MinRuns = ptr(int64(300)) }},
 	} {
 		r := canary("v36", "v37")
@@ -345,24 +347,29 @@ func TestReplayOfManyPolicies(t *testing.T) {
 		c.change(&r)
 		ids = append(ids, h.create(r).ID)
 	}
-	for i := range 11 {
+	for i := range 8 {
 		w.oddEvents(50, []float64{0.2, 0.2, 0.5, 0.9, 1}[i%5])
 		h.clock.pass(time.Duration(w.rng.IntN(8)) * time.Hour)
 		if i%3 == 0 {
 			_, _ = h.Evaluate(h.ctx, h.owner, main)
 		}
-		if i == 8 {
+		if i == 5 {
 			_, _ = h.PromoteStep(h.ctx, h.owner, main, "enough")
 		}
 		for j, id := range ids {
-			if (i+j)%2 == 0 {
+			if rare := j == len(ids)-2; (i+j)%2 == 0 && (!rare || i > 3) {
 				h.tick(id)
 			}
 		}
 	}
 	both := newLogs(t)
-	items := h.replays(50)
+	items := h.replays(35)
 	both.keep(t, "as it was", items)
+	for _, code := range []string{"catching_up", "missing_more_often", "metric_missing", "not_boolean", "cannot_regress", "paper_ended", "clean_verdict"} {
+		if !slices.ContainsFunc(items, func(i replay.Item) bool { return strings.Contains(string(i.Receipt.Body), `"code":"`+code+`"`) }) {
+			t.Errorf("no decision says %s", code)
+		}
+	}
 	for i := range 2 { // one run the other way round, early and later
 		changed := slices.Clone(items)
 		at := len(items)/3*(i+1) + slices.IndexFunc(items[len(items)/3*(i+1):], func(i replay.Item) bool {

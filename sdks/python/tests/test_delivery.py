@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import email.utils
 import glob
+import io
 import json
 import os
+import signal
 import ssl
 import stat
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -21,6 +24,7 @@ from support import Handler, Server, Talk, created, free_port, hurried, raw, res
 
 from prova_sdk import _sender
 from prova_sdk._http import Answer
+from prova_sdk._spool import frame, unframe
 from prova_sdk.errors import retry_after
 
 
@@ -401,6 +405,45 @@ class Spools(unittest.TestCase):
             stats = r.stats()
             self.assertEqual((stats.recorded, stats.sent, stats.dropped, stats.recovered, stats.spooled), (7, 7 - gone, gone, 0, 0))
             self.assertIn("spool", self.talk.said)
+
+    def test_a_line_that_was_cut_off_or_changed_anywhere_is_no_event(self) -> None:
+        events = [b'{"run_id":"a"}', b'{"run_id":"b","x":"\\n"}', b'{"run_id":"c"}']
+        data = b"".join(frame(e) for e in events)
+        for n in range(len(data) + 1):
+            found = [unframe(line) for line in io.BytesIO(data[:n])]
+            self.assertEqual([e for e in found if e is not None], events[: data[:n].count(b"\n")], n)
+        for i in range(len(data)):
+            for bit in range(8):
+                changed = data[:i] + bytes([data[i] ^ 1 << bit]) + data[i + 1 :]
+                found = [unframe(line) for line in io.BytesIO(changed)]
+                self.assertTrue({e for e in found if e is not None} < set(events), (i, bit))
+
+    def test_what_was_spooled_survives_a_kill(self) -> None:
+        text = """
+import os, signal, sys, time
+from prova_sdk import Recorder
+r = Recorder(api_key="prv_test", app_id="claims-agent", base_url=sys.argv[1], spool_dir=sys.argv[2], queue_events=4, retry_min=60, retry_max=60)
+for i in range(40):
+    while r.stats().queued > 3:
+        time.sleep(0.001)
+    r.record({"success": True}, run_id=f"r{i}")
+while r.stats().queued > 2:
+    time.sleep(0.001)
+print(r.stats().spooled, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+        with Server(always=status(500)) as server:
+            self.down = server.url
+            done = subprocess.run([sys.executable, "-c", text, server.url, self.dir], capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, -signal.SIGKILL, done.stderr)
+            spooled = int(done.stdout)
+            self.assertGreater(spooled, 35)
+            seen = len(server.requests)
+            server.always = created
+            r = self.recorder()
+            self.assertIsNone(r.close(30))
+            self.assertEqual((r.stats().recovered, r.stats().sent, r.stats().dropped), (spooled, spooled, 0))
+            self.assertEqual(len({e["run_id"] for request in server.requests[seen:] for e in request}), spooled)
 
     def test_what_is_spooled_is_sent_within_the_limits(self) -> None:
         with Server(always=status(500)) as server:
