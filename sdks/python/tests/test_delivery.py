@@ -45,9 +45,9 @@ def _invalid(i: int, e: Dict[str, Any]) -> Dict[str, Any]:
 
 class Faults(unittest.TestCase):
     def recorded(self, server: Server, n: int = 1, **options: Any) -> Any:
-        """Records n runs, waits for them, and returns the counts and what was said."""
+        """Records n runs that are sent together, waits for them, and returns the counts and what was said."""
         talk = Talk()
-        r = hurried(server.url, talk, **options)
+        r = hurried(server.url, talk, flush_interval=3600, **options)
         for i in range(n):
             r.record({"success": True}, run_id=f"r{i}")
         self.assertIsNone(r.close(60))
@@ -82,23 +82,28 @@ class Faults(unittest.TestCase):
             self.assertEqual((stats.sent, talk.said[0]), (1, "unreachable"))
 
     def test_a_drip_is_bounded_by_the_timeout(self) -> None:
-        stop = threading.Event()
+        drips = {
+            "of headers": (b"HTTP/1.1 200 OK\r\n", b"X-Drip: 1\r\n"),
+            "of a body": (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b" "),
+            "without an end": (b"HTTP/1.1 200 OK\r\n\r\n", b" "),
+            "of chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+        }
+        for name, (head, drop) in drips.items():
+            stop = threading.Event()
 
-        def drip(h: Handler, events: List[Dict[str, Any]]) -> None:
-            h.wfile.write(b"HTTP/1.1 200 OK\r\n")
-            while not stop.wait(0.02):
+            def drip(h: Handler, events: List[Dict[str, Any]]) -> None:
+                h.close_connection = True
+                h.wfile.write(head)
+                while not stop.wait(0.02):
+                    h.wfile.write(drop)
+
+            with self.subTest(name), Server(drip) as server:
                 try:
-                    h.wfile.write(b"X-Drip: 1\r\n")
-                except OSError:
-                    return
-
-        try:
-            with Server(drip) as server:
-                stats, talk = self.recorded(server, timeout=0.3)
-                self.assertEqual((stats.sent, len(server.requests)), (1, 2))
-                self.assertIn("no answer in time", talk.lines[0])
-        finally:
-            stop.set()
+                    stats, talk = self.recorded(server, timeout=0.3)
+                    self.assertEqual((stats.sent, len(server.requests)), (1, 2))
+                    self.assertIn("no answer in time", talk.lines[0])
+                finally:
+                    stop.set()
 
     def test_retry_after_counts(self) -> None:
         with Server(status(429, Retry_After="1")) as server:
@@ -146,7 +151,7 @@ class Faults(unittest.TestCase):
             (status(413, "too_large") if len(events) > 5 else created)(h, events)
 
         with Server(always=small) as server:
-            r = hurried(server.url)
+            r = hurried(server.url, flush_interval=3600)
             for _ in range(2):
                 for i in range(8):
                     r.record({"success": True}, run_id=f"r{i}")
@@ -171,7 +176,7 @@ class Faults(unittest.TestCase):
     def test_one_event_is_refused_alone(self) -> None:
         with Server(always=invalid) as server:
             talk = Talk()
-            r = hurried(server.url, talk)
+            r = hurried(server.url, talk, flush_interval=3600)
             for run in ("a", "bad", "b"):
                 r.record({"success": True}, run_id=run)
             self.assertIsNone(r.close(30))
@@ -334,7 +339,7 @@ class Spools(unittest.TestCase):
         return hurried(self.down, self.talk, spool_dir=self.dir, **options)
 
     def left_by(self, *runs: str, **options: Any) -> None:
-        r = self.recorder(**options)
+        r = self.recorder(flush_interval=3600, **options)
         for run in runs:
             r.record({"success": True}, run_id=run, payload={"secret": "é"})
         left = r.close(0.01)
@@ -500,7 +505,7 @@ os.kill(os.getpid(), signal.SIGKILL)
         with Server(always=status(500)) as server:
             self.down = server.url
             self.left_by("other app", app_id="other")
-            living = self.recorder(queue_events=2)
+            living = self.recorder(queue_events=2, batch_events=1)
             for i in range(3):
                 self.assertTrue(until(lambda: living.stats().queued < 2))
                 living.record({"success": True}, run_id=f"living {i}")

@@ -7,6 +7,7 @@ server that sends a byte now and then must not hold a request for longer than it
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import socket
 import ssl
@@ -36,9 +37,10 @@ class Answer:
 class _Watch:
     """Ends an exchange that takes too long, or that somebody gives up."""
 
-    def __init__(self, connection: http.client.HTTPConnection, seconds: float) -> None:
+    def __init__(self, seconds: float) -> None:
         self.ended = False
-        self._connection = connection
+        #: Once there is one. A connection forgets its own when the answer is to end it.
+        self.sock: socket.socket | None = None
         self._timer: threading.Timer | None = threading.Timer(seconds, self.end)
         self._timer.daemon = True
         try:
@@ -48,11 +50,10 @@ class _Watch:
 
     def end(self) -> None:
         self.ended = True
-        sock = self._connection.sock
-        if sock is not None:
+        if self.sock is not None:
             try:
                 # Not the method of an SSLSocket, which would take the session away from the thread that reads.
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+                socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
             except OSError:
                 pass
 
@@ -99,7 +100,7 @@ class Transport:
             connection, target, extra = self._connect(path, seconds)
         except (OSError, ValueError) as e:  # certificates that cannot be read, a proxy that is no address
             raise Unreachable(self.base_url, _cause(e)) from e
-        watch = _Watch(connection, seconds)
+        watch = _Watch(seconds)
         if watches is not None:
             watches.add(watch)
         sent = {"User-Agent": self._agent, "Accept": "application/json", "Connection": "close", **extra, **headers}
@@ -119,6 +120,7 @@ class Transport:
         self, connection: http.client.HTTPConnection, method: str, target: str, headers: Mapping[str, str], body: bytes | None, watch: _Watch
     ) -> Answer:
         connection.connect()
+        watch.sock = connection.sock
         if watch.ended:  # there was no socket yet that could be shut
             raise TimeoutError
         try:
@@ -127,16 +129,16 @@ class Transport:
             if connection.sock is None:
                 raise
             # A server that refuses a body unread may have answered before it hung up.
-        response = connection.getresponse()
-        data = response.read(MAX_ANSWER + 1)
-        if watch.ended:  # an answer without a length seems to be whole where it was cut
-            raise TimeoutError
-        if len(data) > MAX_ANSWER:
-            raise ValueError(f"the answer has more than {MAX_ANSWER} bytes; ask for fewer items")
-        wanted = response.length
-        if wanted:
-            raise http.client.IncompleteRead(data, wanted)
-        return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, data)
+        with contextlib.closing(connection.getresponse()) as response:
+            data = response.read(MAX_ANSWER + 1)
+            if watch.ended:  # an answer without a length seems to be whole where it was cut
+                raise TimeoutError
+            if len(data) > MAX_ANSWER:
+                raise ValueError(f"the answer has more than {MAX_ANSWER} bytes; ask for fewer items")
+            wanted = response.length
+            if wanted:
+                raise http.client.IncompleteRead(data, wanted)
+            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, data)
 
     def _connect(self, path: str, seconds: float) -> tuple[http.client.HTTPConnection, str, dict[str, str]]:
         """A connection that is not open yet, what to ask it for, and headers that it needs."""

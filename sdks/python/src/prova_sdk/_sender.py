@@ -287,6 +287,8 @@ class Sender:
         try:
             answer = self._transport.exchange("POST", INGEST, headers, body, watches=self._watches)
         except Unreachable as e:
+            # It is kept as the reason of what is unsent: without the frames that it came through, and what they hold.
+            e.__traceback__ = e.__cause__ = e.__context__ = None
             return None, e
         return self._read(answer, len(items))
 
