@@ -19,5 +19,5 @@ export { currentRun } from "./run.js";
 export type { Run, RunOptions, RunRecord } from "./run.js";
 export type { RecorderOptions } from "./settings.js";
 export type * from "./types.js";
-export { ReplayMemory, WebhookError, verifyWebhook } from "./webhook.js";
-export type { HeadersLike, WebhookData, WebhookEvent, WebhookOptions } from "./webhook.js";
+export { WebhookError, WebhookReceiver, verifyWebhook } from "./webhook.js";
+export type { HeadersLike, WebhookData, WebhookEvent, WebhookFault } from "./webhook.js";
