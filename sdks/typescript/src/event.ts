@@ -138,9 +138,11 @@ export function eventSize(e: Event): number {
 /** The name of the largest value, or undefined if there is none. */
 export function largest(values: Map<string, string>): string | undefined {
   let found: string | undefined;
+  let most = -1;
   for (const [name, text] of values) {
-    const most = found === undefined ? -1 : values.get(found)!.length;
-    if (text.length > most || (text.length === most && name < found!)) found = name;
+    const bytes = Buffer.byteLength(text);
+    if (bytes < most || (bytes === most && name > found!)) continue;
+    [found, most] = [name, bytes];
   }
   return found;
 }
