@@ -122,7 +122,7 @@ function readSignature(header: string): { stamp: string; sums: Buffer[] } {
     if (!/^([0-9a-f]{2})*$/i.test(value)) throw malformed();
     sums.push(Buffer.from(value, "hex"));
   }
-  if (!/^-?\d{1,15}$/.test(stamp) || sums.length === 0) throw malformed();
+  if (!/^[+-]?\d{1,20}$/.test(stamp) || sums.length === 0) throw malformed();
   return { stamp, sums };
 }
 
