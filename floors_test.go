@@ -74,6 +74,10 @@ func floors() map[string]floor {
 		// It draws the pictures of the documentation.
 		"docs/images/generate": {height: 6, only: []string{"internal/simulate", "internal/rollout", "internal/compare", "internal/stats", "api"}},
 
+		// A server that misbehaves, for the tests of all SDKs.
+		"sdks/scenarios/faultserver":     {height: 4.5, only: []string{"api"}},
+		"sdks/scenarios/cmd/faultserver": {height: 6, only: []string{"sdks/scenarios/faultserver"}},
+
 		// Tests and what only tests import.
 		"":                            {height: 9},
 		"e2e":                         {height: 9},

@@ -94,6 +94,9 @@ type call struct {
 	also int
 }
 
+// encodedBody is a body that is sent as it is; the call's header says what it is.
+type encodedBody []byte
+
 func get(path string, query url.Values) call {
 	return call{method: http.MethodGet, path: path, query: query}
 }
@@ -150,7 +153,9 @@ func (c *Client) request(ctx context.Context, r call) (*http.Request, error) {
 	target := c.base.JoinPath(r.path)
 	target.RawQuery = r.query.Encode()
 	var body io.Reader
-	if r.body != nil {
+	if encoded, ok := r.body.(encodedBody); ok {
+		body = bytes.NewReader(encoded)
+	} else if r.body != nil {
 		data, err := json.Marshal(r.body)
 		if err != nil {
 			return nil, fmt.Errorf("%s %s: %w", r.method, r.path, err)
@@ -162,7 +167,7 @@ func (c *Client) request(ctx context.Context, r call) (*http.Request, error) {
 		return nil, err
 	}
 	maps.Copy(req.Header, r.header)
-	if r.body != nil {
+	if r.body != nil && req.Header.Get("Content-Type") == "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if req.Header.Get("Accept") == "" {

@@ -94,6 +94,9 @@ func (c *Client) refusal(resp *http.Response, data []byte) error {
 // ErrNotModified says that what was asked for has not changed.
 var ErrNotModified = errors.New("not modified")
 
+// codeForeign is the code of an answer that Prova did not write.
+const codeForeign = "foreign_answer"
+
 // foreign describes an answer that Prova did not write: of a proxy, or of
 // another service at this address.
 func (c *Client) foreign(resp *http.Response, data []byte, err error) error {
@@ -107,7 +110,7 @@ func (c *Client) foreign(resp *http.Response, data []byte, err error) error {
 	if err != nil {
 		detail += "\n  " + err.Error()
 	}
-	p := &api.Problem{Type: api.ProblemBase + "foreign_answer", Title: "Foreign answer", Status: resp.StatusCode, Detail: detail}
+	p := &api.Problem{Type: api.ProblemBase + codeForeign, Title: "Foreign answer", Status: resp.StatusCode, Detail: detail}
 	return &AnswerError{Problem: p, RetryAfter: retryAfter(resp, time.Now())}
 }
 

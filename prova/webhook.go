@@ -22,7 +22,7 @@ var ErrWebhookBody = errors.New("webhook body")
 //
 // A delivery is repeated until it is answered with 2xx, so act on each header
 // webhook-id once; and act on the highest sequence of a rollout, because an
-// older promotion may arrive after a rollback.
+// older promotion may arrive after a rollback. A [WebhookReceiver] sees to both.
 func VerifyWebhook(header http.Header, body []byte, secret string) (api.WebhookEvent, error) {
 	if secret == "" {
 		// An empty key would verify against an empty key.
