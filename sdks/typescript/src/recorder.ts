@@ -77,8 +77,8 @@ export class Recorder {
   /**
    * Runs a function as one execution of the agent and records it: `latency_ms`
    * is how long it took, `success` whether it returned. Metrics of these names
-   * that it sets itself count instead. What it returns or throws comes back as
-   * it is. Deeper in the agent, {@link currentRun} finds the run.
+   * that it sets itself count instead; a run that throws is a failure all the
+   * same. What it returns or throws comes back as it is. Deeper in the agent, {@link currentRun} finds the run.
    */
   async run<T>(fn: (run: Run) => T | PromiseLike<T>, options?: RunOptions): Promise<T> {
     const run = this.start(options);

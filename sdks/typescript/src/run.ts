@@ -142,9 +142,9 @@ export class Run {
     this.#values.add(this.#event);
   }
 
-  /** @internal Records a run that threw, whatever it threw. */
+  /** @internal Records a run that threw: it is a failure, whatever it threw and said before. */
   fail(): void {
-    if (this.#values && !this.#ended && !this.#event.metrics.has(success)) this.#event.metrics.set(success, false);
+    if (!this.#ended) this.#event.metrics.set(success, false);
     this.end();
   }
 }
