@@ -287,6 +287,7 @@ test("a server that is away, and comes back, costs nothing", async (t) => {
     await r.run(async () => undefined);
     assert.ok(performance.now() - begun < 100);
   }
+  await until("it is told", () => warnings.length > 0);
   const left = await r.flush(50);
   assert.ok(left.queued === 50 && left.cause instanceof UnreachableError);
   server.answer = () => undefined;
