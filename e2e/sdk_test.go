@@ -90,3 +90,25 @@ func moduleBeside(t *testing.T, dir string) {
 		}
 	}
 }
+
+// The request that the documentation shows to those without an SDK.
+func TestSendingRunsWithCurl(t *testing.T) {
+	t.Parallel()
+	needPrograms(t, "bash", "curl")
+	s := serve(t, sqlite())
+	page, err := os.ReadFile(filepath.Join("..", "docs", "sending-runs.md"))
+	s.ok(err)
+	block := regexp.MustCompile("(?s)```sh\n(.*?)```").FindSubmatch(page)
+	if block == nil {
+		t.Fatal("the page has no request in it")
+	}
+	for _, want := range []string{`"status":"created"`, `"status":"duplicate"`} {
+		cmd := exec.Command("bash", "-c", string(block[1]))
+		cmd.Env = environment("PATH="+os.Getenv("PATH"), "PROVA_BASE_URL="+s.at(), "PROVA_API_KEY="+s.owner, "PROVA_RELEASE=v37")
+		got := finish(t, cmd).exits(0)
+		if !strings.Contains(got.stdout, want) {
+			t.Errorf("answered %s, want %s", got.stdout, want)
+		}
+	}
+	s.run("prova", "runs", "tail", "--no-follow").exits(0).says("claims-agent.*v37")
+}
