@@ -150,6 +150,9 @@ func fiveLines(t *testing.T, s *testServer, tarballs []string) {
 	if block == nil || strings.Count(string(block[1]), "\n") != 5 {
 		t.Fatalf("the README has no five lines first: %q", block)
 	}
+	if page, err := os.ReadFile("../docs/sending-runs.md"); err != nil || !strings.Contains(string(page), string(block[0])) {
+		t.Errorf("docs/sending-runs.md has other lines than the README of the package (%v)", err)
+	}
 	dir := t.TempDir()
 	install(t, dir, tarballs...)
 	write(t, dir, "agent.mjs", string(block[1])+`
