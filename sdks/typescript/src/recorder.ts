@@ -44,8 +44,8 @@ export class Recorder {
    * once to the logger, and {@link Recorder.error} says why. Call
    * {@link Recorder.close} before the program ends.
    */
-  constructor(options: RecorderOptions = {}) {
-    this.#settings = complete(options);
+  constructor(options?: RecorderOptions) {
+    this.#settings = complete(options ?? {});
     this.#talk = new Complaints(this.#settings.logger);
     this.#queue = new Queue(this.#settings);
     this.#values = this.#collect();

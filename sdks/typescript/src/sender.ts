@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { constants, gzip } from "node:zlib";
 
@@ -128,12 +129,22 @@ export class Sender {
 
   /** Gives up what is being sent, keeps the rest on disk, and returns how much found no room there. */
   async end(): Promise<number> {
-    this.#giveUp.abort(new Error("closed"));
-    this.#waiter?.wake();
-    await this.#background;
-    await this.#relieving;
-    atExit.delete(this.#atExit);
-    this.#transport.close();
+    const alive = setInterval(() => undefined, 1000); // to the end of this, which does not take long
+    try {
+      this.#giveUp.abort(new Error("closed"));
+      this.#waiter?.wake();
+      await this.#background;
+      await this.#relieving;
+      this.#transport.close();
+      return await this.#keepRest();
+    } finally {
+      clearInterval(alive);
+      atExit.delete(this.#atExit);
+    }
+  }
+
+  // Moves what is left in memory to the spool, and returns how much found no room there.
+  async #keepRest(): Promise<number> {
     const rest = this.#queue.takeAll();
     const lost = this.#spool ? await this.#intoSpool(rest) : rest;
     this.#queue.change({ dropped: lost.length }, lost);
@@ -412,7 +423,7 @@ export class Sender {
       });
       if (full === undefined) return;
       // A full disk is not asked again for each run.
-      if (full) return void (await new Promise((resolve) => setTimeout(resolve, spoolPause).unref()));
+      if (full) return void (await sleep(spoolPause, undefined, { ref: false, signal: this.#giveUp.signal }).catch(() => undefined));
     }
   }
 

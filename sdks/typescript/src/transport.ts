@@ -104,7 +104,8 @@ export class Transport {
       } catch (err) {
         if (call.signal?.aborted) throw call.signal.reason;
         // The server closed a connection that waited, just as it was used again.
-        if (again && attempt.request.reusedSocket && (err as NodeJS.ErrnoException).code === "ECONNRESET") continue;
+        const gone = ["ECONNRESET", "EPIPE"].includes((err as NodeJS.ErrnoException).code ?? "");
+        if (again && gone && attempt.request.reusedSocket && !attempt.begun) continue;
         throw err instanceof AnswerError ? err : new UnreachableError(this.baseURL, err);
       }
     }
@@ -131,18 +132,24 @@ export class Transport {
     const { request: open } = url.protocol === "https:" ? https : http;
     const request = open(url, { method: call.method, headers, agent: this.#agent, ...(call.signal && { signal: call.signal }) });
     const background = this.#options.background;
+    const attempt = { request, begun: false };
     const answer = new Promise<Answer>((resolve, reject) => {
-      const late = setTimeout(() => request.destroy(new Error("no answer in time")), this.#options.timeout + (call.wait ?? 0));
+      let tooLate: Error | undefined;
+      const late = setTimeout(() => {
+        tooLate = new Error("no answer in time");
+        request.destroy(tooLate);
+      }, this.#options.timeout + (call.wait ?? 0));
       if (background) {
         late.unref();
         request.on("socket", (socket) => socket.unref());
       }
       const fail = (err: unknown) => {
         clearTimeout(late);
-        reject(err);
+        reject(tooLate ?? err);
       };
       request.on("error", fail);
       request.on("response", (response) => {
+        attempt.begun = true;
         readAll(response).then((read) => {
           clearTimeout(late);
           resolve({ status: response.statusCode ?? 0, statusText: response.statusMessage ?? "", headers: response.headers, body: read });
@@ -150,7 +157,7 @@ export class Transport {
       });
       request.end(body);
     });
-    return { request, answer };
+    return Object.assign(attempt, { answer });
   }
 
   #refusal(answer: Answer): AnswerError {

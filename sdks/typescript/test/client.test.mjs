@@ -85,6 +85,14 @@ test("no answer is no refusal, and giving up is the caller's", async (t) => {
   const port = new URL(server.url).port;
   server.stop();
   await assert.rejects(client(server).rollouts(), (err) => err instanceof UnreachableError && err.message.includes(port));
+  // An answer that drips.
+  const drips = http.createServer((_, response) => {
+    const drip = setInterval(() => response.write(" "), 10);
+    response.on("close", () => clearInterval(drip));
+  }).listen(0, "127.0.0.1");
+  t.after(() => drips.close());
+  await new Promise((resolve) => drips.once("listening", resolve));
+  await assert.rejects(client({ url: `http://127.0.0.1:${drips.address().port}` }, { timeout: 100 }).rollouts(), /no answer in time/);
   // Broken off in the middle.
   const half = http.createServer((_, response) => response.writeHead(200, { "Content-Length": 100 }).write('{"items"', () => response.destroy())).listen(0, "127.0.0.1");
   t.after(() => half.close());

@@ -328,8 +328,22 @@ test("nothing keeps a process alive", async (t) => {
   assert.equal(server.requests.length, 1);
 });
 
-test("a recorder takes any options without throwing", () => {
-  for (const options of [undefined, {}, { queueEvents: -1, batchEvents: NaN, timeout: "x" }]) {
-    assert.ok(new Recorder({ ...options, logger: { warn: () => undefined } }).error);
+test("a recorder that waits keeps no process alive either", async (t) => {
+  const server = await fakeServer(t, (events) => (events[0].metrics.fail ? "reset" : undefined));
+  for (const metrics of [{}, { fail: 1 }]) {
+    const ended = await program(`
+      import { Recorder } from ${JSON.stringify(sdk)};
+      const recorder = new Recorder({ apiKey: "k", appId: "a", release: "v", baseURL: ${JSON.stringify(server.url)}, flushInterval: 1, retryMin: 60_000, logger: { warn() {} } });
+      recorder.record({ metrics: ${JSON.stringify(metrics)} });
+      await new Promise((resolve) => setTimeout(resolve, 300));`);
+    assert.equal(ended.code, 0, "it had to be ended");
+  }
+  assert.equal(server.requests.length, 2);
+});
+
+test("a recorder takes any options without throwing", (t) => {
+  t.mock.method(console, "warn", () => undefined);
+  for (const options of [undefined, null, {}, { queueEvents: -1, batchEvents: NaN, timeout: "x" }]) {
+    assert.ok(new Recorder(options && { ...options, logger: { warn: () => undefined } }).error);
   }
 });

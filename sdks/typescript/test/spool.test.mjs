@@ -64,6 +64,19 @@ test("a full spool is told, and then memory fills up", async (t) => {
   assert.deepEqual(kinds(), ["dropped", "spool", "unavailable"]);
 });
 
+test("a process lives until close is done, whatever it has to wait for", async (t) => {
+  const server = await fakeServer(t, () => "never");
+  const ended = await program(`
+    import { Recorder } from ${JSON.stringify(sdk)};
+    const recorder = new Recorder({ apiKey: "k", appId: "agent", release: "v", baseURL: ${JSON.stringify(server.url)}, spoolDir: ${JSON.stringify(folder(t))}, spoolBytes: 1000, queueEvents: 10, logger: { warn() {} } });
+    for (let i = 0; i < 10; i++) recorder.record({ metrics: { i } });
+    while (recorder.stats().spooled === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    recorder.record({ metrics: {} });
+    const { lost, spooled } = await recorder.close(50);
+    console.log("closed", lost > 0 && spooled > 0);`);
+  assert.deepEqual([ended.code, ended.stdout], [0, "closed true\n"], ended.stderr);
+});
+
 test("of a damaged file what can be read is sent, and the rest is told", async (t) => {
   const dir = folder(t);
   const server = await fakeServer(t, () => problem(503, "unavailable"));
