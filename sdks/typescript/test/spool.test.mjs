@@ -64,6 +64,20 @@ test("a full spool is told, and then memory fills up", async (t) => {
   assert.deepEqual(kinds(), ["dropped", "spool", "unavailable"]);
 });
 
+test("what was sent makes room in the spool again", async (t) => {
+  const server = await fakeServer(t);
+  const { r, kinds } = recorder(t, { baseURL: server.url, spoolDir: folder(t), spoolBytes: 2000, queueEvents: 10 });
+  for (let round = 0; round < 4; round++) {
+    server.answer = () => problem(503, "unavailable");
+    for (let i = 0; i < 8; i++) r.record({ metrics: { i } });
+    await until("some are on the disk", () => r.stats().spooled > 0 && r.stats().queued <= 5);
+    server.answer = () => undefined;
+    assert.equal(await r.flush(), undefined);
+  }
+  assert.equal(adds(r).sent, 32);
+  assert.ok(!kinds().includes("spool"));
+});
+
 test("a process lives until close is done, whatever it has to wait for", async (t) => {
   const server = await fakeServer(t, () => "never");
   const ended = await program(`
