@@ -70,6 +70,8 @@ export class Sender {
   #taking: Promise<unknown> = Promise.resolve();
   /** What comes from memory and is being sent. */
   #inHand: Item[] = [];
+  /** What was being sent when the sender gave up; it is older than what lies in the spool. */
+  #left: Item[] = [];
 
   /** A wait, and what ends it. */
   #waiter: { calls: readonly Call[]; wake: () => void } | undefined;
@@ -145,23 +147,31 @@ export class Sender {
 
   // Moves what is left in memory to the spool, and returns how much found no room there.
   async #keepRest(): Promise<number> {
-    const rest = this.#queue.takeAll();
-    const lost = this.#spool ? await this.#intoSpool(rest) : rest;
-    this.#queue.change({ dropped: lost.length }, lost);
-    if (lost.length > 0) this.#talk.say("dropped", "", "closed before everything was sent, and nothing can hold the rest", { lost: lost.length });
+    let lost = 0;
+    for (const items of [this.#left, this.#queue.takeAll()]) {
+      await this.#spool?.endSegment();
+      const rest = await this.#intoSpool(items);
+      this.#queue.change({ dropped: rest.length }, rest);
+      lost += rest.length;
+    }
+    if (lost > 0) this.#talk.say("dropped", "", "closed before everything was sent, and nothing can hold the rest", { lost });
     await this.#spool?.close().catch((err) => this.#talk.say("spool", "", `the spool could not be closed: ${reason(err)}`));
-    return lost.length;
+    return lost;
   }
 
   // The process ends without close: what is left goes to the disk, or is told.
   #exit(): void {
-    const rest = [...this.#inHand, ...this.#queue.takeAll()].filter((item) => this.#written({ items: [], segment: undefined }, item));
-    let lost = rest.length;
-    try {
-      if (this.#spool) lost -= this.#spool.leave(rest.map((item) => item.line!));
-    } catch (err) {
-      this.#talk.say("spool", "", `the spool takes no more: ${reason(err)}`);
+    let lost = 0;
+    for (const items of [this.#inHand, this.#queue.takeAll()]) {
+      const rest = items.filter((item) => this.#written({ items: [], segment: undefined }, item));
+      lost += rest.length;
+      try {
+        if (this.#spool && rest.length > 0) lost -= this.#spool.leave(wallTime(rest[0]!), linesOf(rest));
+      } catch (err) {
+        this.#talk.say("spool", "", `the spool takes no more: ${reason(err)}`);
+      }
     }
+    this.#spool?.unlock();
     if (lost > 0) this.#talk.say("dropped", "", "the process ends before everything was sent, and nothing can hold the rest: await close() first", { lost });
     this.#talk.finish();
   }
@@ -205,7 +215,7 @@ export class Sender {
       if (!next.segment) this.#inHand = next.items;
       const left = await this.#deliver(next);
       this.#inHand = [];
-      if (!next.segment) this.#queue.giveBack(left);
+      if (!next.segment) this.#left = left;
       else if (left.length === 0) await this.#remove(next.segment);
     }
   }
@@ -234,15 +244,11 @@ export class Sender {
   // when the recorder gives up. A part that is too large is split; nothing is
   // ever sent under another idempotency key.
   async #deliver(b: Batch): Promise<Item[]> {
-    let parts = [await this.#writeAll(b)];
+    let parts = this.#parts(await this.#writeAll(b));
     for (let failures = 0; parts.length > 0; ) {
       const [part, ...others] = parts as [Item[], ...Item[][]];
-      if (part.length === 0) {
-        parts = others;
-        continue;
-      }
       const answer = await this.#post(part);
-      if (this.#ended) return parts.flat();
+      if (answer instanceof Error && this.#ended) return parts.flat();
       const next = answer instanceof Error ? this.#judge(b, part, answer) : this.#judgeEach(b, part, answer.value);
       this.#queue.failure = next.err;
       if (next.split) {
@@ -257,6 +263,23 @@ export class Sender {
       }
     }
     return [];
+  }
+
+  // Keeps what is sent together within the limits: what comes from the spool was put together by others.
+  #parts(items: Item[]): Item[][] {
+    const parts: Item[][] = [];
+    let bytes = 0;
+    for (const item of items) {
+      const part = parts[parts.length - 1];
+      bytes += item.size;
+      if (part && part.length < this.#settings.batchEvents && bytes <= this.#batchBytes) {
+        part.push(item);
+      } else {
+        parts.push([item]);
+        bytes = item.size;
+      }
+    }
+    return parts;
   }
 
   async #writeAll(b: Batch): Promise<Item[]> {
@@ -278,10 +301,11 @@ export class Sender {
     return fault === "";
   }
 
+  // It says it first: who waits for a flush is to find it in the log.
   #refuseEvent(b: Batch, item: Item, why: string): void {
-    this.#settle(b, [item], "refused");
     const { run_id, kind } = item.line ? fields(item.line) : { run_id: item.event?.runId, kind: item.event?.kind };
     this.#talk.say("event_refused", "", `a run or an outcome was refused: ${why}`, { run_id, event: kind });
+    this.#settle(b, [item], "refused");
   }
 
   // Sends items in one request.
@@ -361,7 +385,7 @@ export class Sender {
       const problem = result.status === "refused" ? result.problem! : undefined;
       if (!problem) {
         sent.push(item);
-      } else if (problem.status >= 500) {
+      } else if (problem.status >= 500 || problem.status === 429) {
         next.again.push(item);
         next.err = new AnswerError(problem, 0);
         this.#talk.say("unavailable", "", `the server could not take some events and gets them again: ${problemText(problem)}`);
@@ -431,25 +455,29 @@ export class Sender {
   async #intoSpool(items: Item[]): Promise<Item[]> {
     if (!this.#spool || items.length === 0) return items;
     const written = await this.#writeAll({ items, segment: undefined });
-    const [n, err] = await this.#spool.append(written.map((item) => item.line!));
+    if (written.length === 0) return [];
+    const [n, err] = await this.#spool.append(wallTime(written[0]!), linesOf(written));
     this.#queue.change({ spooled: n }, written.slice(0, n));
     if (err) this.#talk.say("spool", "", `the spool takes no more: ${reason(err)}`, { dir: this.#settings.spoolDir, spool_bytes: this.#settings.spoolBytes });
     return written.slice(n);
   }
 
-  // Reads the oldest segment; undefined if there is none.
+  // Reads the oldest segment; undefined if there is none, or none that can be read now: it stays and is tried again.
   async #fromSpool(): Promise<Batch | undefined> {
     for (;;) {
       const oldest = await this.#spool?.readOldest();
       if (!oldest) return undefined;
-      const { segment, lines, broken, err } = oldest;
+      const { segment, lines, err } = oldest;
+      if (err !== undefined) {
+        this.#talk.say("spool", "", `a file of the spool cannot be read, and is kept: ${reason(err)}`);
+        return undefined;
+      }
+      const broken = oldest.broken;
       // A write that failed may have left more lines than were counted.
       this.#queue.change({ recovered: lines.length + broken - segment.events, spooled: lines.length - segment.events, dropped: broken });
       segment.events = lines.length;
-      if (err || broken > 0) {
-        this.#talk.say("spool", "", "a file of the spool is damaged: what of it can be read is sent", { file: segment.path, lost_lines: broken, ...(err !== undefined && { error: reason(err) }) });
-      }
-      if (lines.length > 0) return { segment, items: lines.map((line) => ({ event: undefined, line, size: 0, at: 0 })) };
+      if (broken > 0) this.#talk.say("spool", "", "a file of the spool is damaged or gone: what of it is there is sent", { file: segment.path, lost_lines: broken });
+      if (lines.length > 0) return { segment, items: lines.map((line) => ({ event: undefined, line, size: line.length, at: 0 })) };
       await this.#remove(segment);
     }
   }
@@ -466,6 +494,11 @@ export class Sender {
 /** What is to be done when the process ends, of all recorders that were not closed. */
 const atExit = new Set<() => void>();
 process.on("exit", () => atExit.forEach((leave) => leave()));
+
+/** When an item came in, in milliseconds since 1970. */
+const wallTime = (item: Item) => performance.timeOrigin + item.at;
+
+const linesOf = (items: Item[]) => items.map((item) => item.line!);
 
 const newline = Buffer.from("\n");
 

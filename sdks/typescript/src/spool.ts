@@ -11,7 +11,7 @@ import type { Settings } from "./settings.js";
 // it writes, and whose lock it keeps fresh as long as it lives:
 //
 //   <spoolDir>/node-<app, environment and server>-<random>/lock
-//   <spoolDir>/node-<app, environment and server>-<random>/<time>-<number>-<random>.ndjson
+//   <spoolDir>/node-<app, environment and server>-<random>/<time of its first event>-<number>-<random>.ndjson
 //
 // A recorder takes over the directories of its app, environment and server
 // whose recorder is gone, by moving them into its own, which only one can. Each
@@ -159,6 +159,10 @@ export class Spool {
         const path = join(this.#dir, entry.name);
         await rename(from, path);
         const data = await readFile(path);
+        if (data.length === 0) {
+          await unlink(path); // nothing was written before its process ended
+          continue;
+        }
         found.push({ path, events: splitLines(data).length, bytes: data.length });
       }
       await rm(taken, { recursive: true, force: true });
@@ -168,13 +172,16 @@ export class Spool {
     return found;
   }
 
-  /** Writes lines, and returns how many of them are on the disk and why not more. */
-  async append(lines: Buffer[]): Promise<[number, unknown]> {
+  /**
+   * Writes lines, the first of which was recorded at a time, in milliseconds
+   * since 1970, and returns how many of them are on the disk and why not more.
+   */
+  async append(at: number, lines: Buffer[]): Promise<[number, unknown]> {
     let n = 0;
     try {
       await this.#own();
       while (n < lines.length) {
-        const segment = await this.#openSegment();
+        const segment = await this.#openSegment(at);
         const { out, events } = this.#pack(lines.slice(n), segment.bytes);
         if (events === 0) throw new Error("it is full");
         await this.#file!.appendFile(out);
@@ -221,14 +228,15 @@ export class Spool {
     this.#bytes += bytes;
   }
 
-  #name(): string {
-    const time = String(Date.now()).padStart(15, "0");
+  // A file is named by when its first event was recorded: that is the order in which they are read back.
+  #name(at: number): string {
+    const time = String(Math.floor(at)).padStart(15, "0");
     return join(this.#dir, `${time}-${String(++this.#number).padStart(6, "0")}-${randomBytes(4).toString("hex")}${segmentEnd}`);
   }
 
-  async #openSegment(): Promise<Segment> {
+  async #openSegment(at: number): Promise<Segment> {
     if (this.#file) return this.#segments[this.#segments.length - 1]!;
-    const segment = { path: this.#name(), events: 0, bytes: 0 };
+    const segment = { path: this.#name(at), events: 0, bytes: 0 };
     this.#file = await open(segment.path, "ax", 0o600);
     await syncDirectory(this.#dir);
     this.#segments.push(segment);
@@ -241,16 +249,22 @@ export class Spool {
     await file?.close();
   }
 
-  /** Reads the oldest segment; undefined if there is none. */
+  /** Lets what is written next begin a file of its own. */
+  async endSegment(): Promise<void> {
+    await this.#closeSegment().catch(() => undefined); // each write was flushed
+  }
+
+  /** Reads the oldest segment; undefined if there is none. One that is gone has only broken lines. */
   async readOldest(): Promise<Read | undefined> {
     const [segment] = this.#segments;
     if (!segment) return undefined;
     try {
-      if (this.#segments.length === 1) await this.#closeSegment();
+      if (this.#segments.length === 1) await this.endSegment();
       const all = splitLines(await readFile(segment.path));
       const lines = all.flatMap((line) => unframe(line) ?? []);
       return { segment, lines, broken: all.length - lines.length, err: undefined };
     } catch (err) {
+      if ((err as NodeJS.ErrnoException).code === "ENOENT") return { segment, lines: [], broken: segment.events, err: undefined };
       return { segment, lines: [], broken: 0, err };
     }
   }
@@ -272,12 +286,12 @@ export class Spool {
   }
 
   /** Writes lines while the process ends, where nothing can be waited for, and returns how many are on the disk. */
-  leave(lines: Buffer[]): number {
+  leave(at: number, lines: Buffer[]): number {
     let n = 0;
     while (n < lines.length) {
       const { out, events } = this.#pack(lines.slice(n), 0);
       if (events === 0) break;
-      const segment = { path: this.#name(), events: 0, bytes: 0 };
+      const segment = { path: this.#name(at), events: 0, bytes: 0 };
       const file = fs.openSync(segment.path, "wx", 0o600);
       fs.writeFileSync(file, out);
       fs.fsyncSync(file);
@@ -286,8 +300,16 @@ export class Spool {
       this.#grow(segment, events, out.length);
       this.#segments.push(segment);
     }
-    fs.rmSync(this.#segments.length === 0 ? this.#dir : join(this.#dir, lockName), { recursive: true, force: true });
     return n;
+  }
+
+  /** Lets the next recorder have the directory, while the process ends. */
+  unlock(): void {
+    try {
+      fs.rmSync(this.#segments.length === 0 ? this.#dir : join(this.#dir, lockName), { recursive: true, force: true });
+    } catch {
+      // The lock is stale soon.
+    }
   }
 }
 

@@ -258,8 +258,12 @@ test("what the queue cannot hold is dropped, counted and told, and what was acce
   assert.equal(dropped[1].since, 19);
 
   const small = recorder(t, { baseURL: server.url, queueBytes: 5000 });
-  for (let i = 0; i < 4; i++) small.r.record({ metrics: {}, payload: { input: "x".repeat(2000) } });
+  const kilobytes = (n) => small.r.record({ metrics: {}, payload: { input: "x".repeat(1000 * n) } });
+  for (let i = 0; i < 4; i++) kilobytes(2);
   assert.equal(adds(small.r).dropped, 3);
+  await small.r.flush();
+  kilobytes(2);
+  assert.equal(adds(small.r).dropped, 3, "what was sent makes room");
 });
 
 test("close says what was lost, and later runs are dropped and told once", async (t) => {
@@ -304,6 +308,14 @@ test("batches wait for others, but not when they are full", async (t) => {
   assert.deepEqual(server.requests.map((q) => q.events.length), [10, 10]);
   await r.flush();
   assert.deepEqual(server.requests.map((q) => q.events.length), [10, 10, 5]);
+});
+
+test("a batch stays below its bytes, and what is larger goes alone", async (t) => {
+  const server = await fakeServer(t);
+  const { r } = recorder(t, { baseURL: server.url, batchBytes: 6000 });
+  for (const n of [2, 2, 2, 9, 2]) r.record({ metrics: {}, payload: { input: "x".repeat(1000 * n) } });
+  assert.equal(await r.flush(), undefined);
+  assert.deepEqual(server.requests.map((q) => q.events.length), [2, 1, 1, 1]);
 });
 
 test("a logger that fails ends nothing", async (t) => {

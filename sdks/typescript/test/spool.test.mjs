@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync, readdirSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, readdirSync, renameSync, rmdirSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
@@ -43,9 +43,46 @@ test("what memory cannot hold goes to the disk, and nothing is lost or out of or
   assert.ok(r.stats().spooled > 100);
   server.answer = () => undefined;
   assert.equal(await r.close(20_000), undefined);
-  assert.deepEqual([...new Set(numbers(server))].sort((a, b) => a - b), [...Array(200).keys()]);
+  assert.deepEqual(numbers(server), [...Array(200).keys()]);
   assert.deepEqual([adds(r).sent, adds(r).dropped], [200, 0]);
   assert.deepEqual(warnings.filter((w) => w.kind !== "unavailable"), []);
+});
+
+test("what was being sent at the end is older than what lies on the disk, and goes first again", async (t) => {
+  const server = await fakeServer(t, () => "never");
+  const options = { baseURL: server.url, spoolDir: folder(t), queueEvents: 20, batchEvents: 5 };
+  const first = recorder(t, options);
+  for (let i = 0; i < 5; i++) first.r.record({ metrics: { i } });
+  await until("five are under way", () => server.requests.length === 1);
+  await new Promise((resolve) => setTimeout(resolve, 5)); // the names of files tell milliseconds apart
+  for (let i = 5; i < 18; i++) first.r.record({ metrics: { i } });
+  await until("some are on the disk", () => first.r.stats().spooled > 0);
+  assert.equal((await first.r.close(20)).spooled, 18);
+  server.answer = () => undefined;
+  const second = recorder(t, options);
+  assert.equal(await second.r.close(), undefined);
+  assert.deepEqual(numbers(server), [...Array(18).keys()]);
+  assert.ok(server.requests.slice(1).every((q) => q.events.length <= 5));
+});
+
+test("a file that cannot be read now is kept, and one that is gone is counted", async (t) => {
+  const dir = folder(t);
+  const server = await fakeServer(t, () => "never");
+  const { r, warnings } = recorder(t, { baseURL: server.url, spoolDir: dir, queueEvents: 10, batchEvents: 2, timeout: 200 });
+  for (let i = 0; i < 2; i++) r.record({ metrics: { i } });
+  await until("two are under way", () => server.requests.length === 1);
+  for (let i = 2; i < 8; i++) r.record({ metrics: { i } });
+  await until("some are on the disk", () => r.stats().spooled > 0 && r.stats().queued <= 5);
+  const spooled = r.stats().spooled;
+  const path = join(dir, files(dir)[0]);
+  renameSync(path, `${path}.away`);
+  mkdirSync(path); // reading a folder fails, whoever asks
+  server.answer = () => undefined;
+  await until("it is told", () => warnings.some((w) => /cannot be read, and is kept/.test(w.message)));
+  assert.equal(adds(r).spooled, spooled);
+  rmdirSync(path);
+  assert.equal(await r.flush(), undefined);
+  assert.deepEqual([adds(r).sent, adds(r).dropped], [8 - spooled, spooled]);
 });
 
 test("a full spool is told, and then memory fills up", async (t) => {
