@@ -54,7 +54,7 @@ func floors() map[string]floor {
 		"internal/importer":         {height: 4},
 		"internal/keyfile":          {height: 4},
 		"internal/anchor":           {height: 4},
-		"internal/witness":          {height: 4, only: []string{"internal/durable", "receipt"}},
+		"internal/witness":          {height: 4, only: []string{"internal/authority", "internal/durable", "receipt"}},
 		// The SDK is what a stranger's program links: the contract, the receipts, and nothing else.
 		"prova": {height: 4, only: []string{"api", "receipt"}},
 

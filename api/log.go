@@ -1,5 +1,7 @@
 package api
 
+import "time"
+
 // InclusionProof shows that a receipt stands in an org's log. Hashes and roots
 // are in base64.
 type InclusionProof struct {
@@ -57,4 +59,23 @@ type ScrubLine struct {
 	Progress *ScrubProgress `json:"progress,omitempty"`
 	Damage   *Damage        `json:"damage,omitempty"`
 	Result   *ScrubResult   `json:"result,omitempty"`
+}
+
+// Witness is a witness that the server asks to cosign the checkpoints of an org's log.
+type Witness struct {
+	Name string `json:"name"`
+	// VKey is the verifier key of its cosignatures, for an auditor's policy.
+	VKey string `json:"vkey"`
+	URL  string `json:"url"`
+	// CosignedSize is that of the largest checkpoint that it cosigned, 0 before
+	// the first; CosignedAt is the time that its cosignature states.
+	CosignedSize int64      `json:"cosigned_size"`
+	CosignedAt   *time.Time `json:"cosigned_at,omitempty"`
+	// AskedAt is when it was asked last, StatusCode what it answered, absent if
+	// it did not; Error says why that was no cosignature.
+	AskedAt    *time.Time `json:"asked_at,omitempty"`
+	StatusCode int        `json:"status_code,omitempty"`
+	Error      string     `json:"error,omitempty"`
+	// NextAt is the time from which it is asked again, absent while there is nothing to ask.
+	NextAt *time.Time `json:"next_at,omitempty"`
 }

@@ -212,7 +212,8 @@ type Checkpoint struct {
 	Size   int64  `json:"size"`
 	// RootHash is the Merkle root (RFC 6962) in base64.
 	RootHash string `json:"root_hash"`
-	// Note is the C2SP signed note.
+	// Note is the C2SP signed note: the log's signature, and behind it the
+	// cosignatures of witnesses that were collected by now.
 	Note string `json:"note"`
 	// VKey is the verifier key of the note.
 	VKey string `json:"vkey"`

@@ -52,9 +52,9 @@ const (
 	WebhookSignatureHeader = "webhook-signature"
 	// CheckpointHeader holds the head of the org's log when the delivery was sent:
 	// the standard base64 of the signed note that GET /api/v1/log/checkpoint
-	// answers with. Whoever keeps it can show later what the log was. It is
-	// missing where the log could not be read; the signature does not cover it,
-	// the note has its own.
+	// answers with, of which the last cosignatures are left out above 3 KiB.
+	// Whoever keeps it can show later what the log was. It is missing where the
+	// log could not be read; the signature does not cover it, the note has its own.
 	CheckpointHeader = "X-Prova-Checkpoint"
 )
 

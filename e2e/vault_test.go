@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,11 +16,13 @@ import (
 	"testing"
 	"time"
 
+	_ "github.com/jackc/pgx/v5/stdlib" // damage is done to the database behind the server's back
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 	_ "modernc.org/sqlite" // damage is done to the database behind the server's back
 
 	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/internal/store/pgtest"
 	"github.com/cobound/prova/prova"
 	"github.com/cobound/prova/receipt"
 )
@@ -28,25 +31,21 @@ import (
 // others. Nothing is written to it until a person says that what was lost is
 // lost, and then the log itself tells.
 func TestDatabaseWentBack(t *testing.T) {
-	t.Parallel()
-	s := serve(t, sqlite())
+	onEach(t, wentBack)
+}
+
+func wentBack(t *testing.T, b backend) {
+	s := serve(t, b)
 	f := s.agent("claims-agent")
 	f.send(0, 20)
 	old := s.checkpointFile("old")
 	s.stop()
-	database := filepath.Join(s.data, "prova.db")
-	backup, err := os.ReadFile(database)
-	s.ok(err)
+	restore := s.backup()
 	s.start()
 	f.send(0, 20)
 	lost := s.checkpointFile("lost")
 	s.stop()
-	s.ok(os.WriteFile(database, backup, 0o600))
-	for _, suffix := range []string{"-wal", "-shm"} {
-		if err := os.Remove(database + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
-			t.Fatal(err)
-		}
-	}
+	restore()
 	s.start()
 	status, body := s.request("POST", "/api/v1/audit/ingest", `{"kind":"agent_run","source":{"app_id":"claims-agent","release":"v36"},"metrics":{"success":true}}`)
 	if status == http.StatusOK || !strings.Contains(string(body), "read_only") || !strings.Contains(string(body), "reset-anchor") {
@@ -59,6 +58,9 @@ func TestDatabaseWentBack(t *testing.T) {
 	s.stop()
 
 	reset := []string{"log", "reset-anchor", "--data", s.data}
+	if b.url != "" {
+		reset = append(reset, "--database-url", b.url)
+	}
 	s.run("prova", reset...).exits(64).says("--yes")
 	s.start()
 	if status, _ := s.request("GET", "/readyz", ""); status == http.StatusOK {
@@ -77,6 +79,48 @@ func TestDatabaseWentBack(t *testing.T) {
 	s.run("prova-verify", "--key", s.keysFile(), "--head", lost, s.exportFile()).exits(3).says("none of the heads saved earlier is of this log") // who saw the lost receipts, notices
 	s.stop()
 	s.run("prova", reset...).exits(0).says("nothing to reset")
+}
+
+// backup copies the database of a server that is down. What it returns puts the copy back.
+func (s *testServer) backup() (restore func()) {
+	s.Helper()
+	if s.backend.url != "" {
+		return s.backupPostgres()
+	}
+	database := filepath.Join(s.data, "prova.db")
+	backup, err := os.ReadFile(database)
+	s.ok(err)
+	return func() {
+		s.Helper()
+		s.ok(os.WriteFile(database, backup, 0o600))
+		for _, suffix := range []string{"-wal", "-shm"} {
+			if err := os.Remove(database + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+				s.Fatal(err)
+			}
+		}
+	}
+}
+
+func (s *testServer) backupPostgres() (restore func()) {
+	s.Helper()
+	server, err := url.Parse(s.backend.url)
+	s.ok(err)
+	query := server.Query()
+	schema := query.Get("search_path")
+	query.Del("search_path") // which is the driver's, and none of libpq's
+	server.RawQuery = query.Encode()
+	file := filepath.Join(s.TempDir(), "backup.sql")
+	program := func(name string, args ...string) {
+		s.Helper()
+		if out, err := exec.Command(pgtest.Program(name), append(args, server.String())...).CombinedOutput(); err != nil {
+			s.Fatalf("%s: %v\n%s", name, err, out)
+		}
+	}
+	program("pg_dump", "--clean", "--if-exists", "--schema="+schema, "--file="+file)
+	return func() {
+		s.Helper()
+		program("psql", "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "--file="+file)
+	}
 }
 
 // checkpointFile saves the checkpoint as an auditor would.
@@ -198,23 +242,30 @@ func (l hookListener) ends() {
 
 // TestScrubNamesDamage: somebody with the database's password changes a stored receipt.
 func TestScrubNamesDamage(t *testing.T) {
-	t.Parallel()
-	s := serve(t, sqlite())
-	s.agent("claims-agent").send(0, 50)
-	s.run("prova", "log", "scrub").exits(0).says(" 0 damages")
-	s.stop()
-	db, err := sql.Open("sqlite", filepath.Join(s.data, "prova.db"))
-	s.ok(err)
-	_, err = db.Exec("DROP TRIGGER receipts_no_update")
-	s.ok(err)
-	result, err := db.Exec(`UPDATE receipts SET raw = CAST(REPLACE(CAST(raw AS TEXT), '"success":true', '"success":null') AS BLOB) WHERE idx = 20`)
-	s.ok(err)
-	if n, err := result.RowsAffected(); n != 1 || err != nil {
-		t.Fatalf("%d receipts were changed: %v", n, err)
-	}
-	s.ok(db.Close())
-	s.start()
-	s.run("prova", "log", "scrub").exits(1).says("damaged: index 20 ").says("signature").says(" 1 damages")
+	onEach(t, func(t *testing.T, b backend) {
+		s := serve(t, b)
+		s.agent("claims-agent").send(0, 50)
+		s.run("prova", "log", "scrub").exits(0).says(" 0 damages")
+		s.stop()
+		driver, source, unlock := "sqlite", filepath.Join(s.data, "prova.db"), "DROP TRIGGER receipts_no_update"
+		change := `UPDATE receipts SET raw = CAST(REPLACE(CAST(raw AS TEXT), '"success":true', '"success":null') AS BLOB) WHERE idx = 20`
+		if b.url != "" {
+			driver, source, unlock = "pgx", b.url, "ALTER TABLE receipts DISABLE TRIGGER USER"
+			change = `UPDATE receipts SET raw = convert_to(REPLACE(convert_from(raw, 'UTF8'), '"success":true', '"success":null'), 'UTF8') WHERE idx = 20`
+		}
+		db, err := sql.Open(driver, source)
+		s.ok(err)
+		_, err = db.Exec(unlock)
+		s.ok(err)
+		result, err := db.Exec(change)
+		s.ok(err)
+		if n, err := result.RowsAffected(); n != 1 || err != nil {
+			t.Fatalf("%d receipts were changed: %v", n, err)
+		}
+		s.ok(db.Close())
+		s.start()
+		s.run("prova", "log", "scrub").exits(1).says("damaged: index 20 ").says("signature").says(" 1 damages")
+	})
 }
 
 // TestDiskFull: what was acknowledged stays, what was not is refused with a

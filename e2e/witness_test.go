@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -20,7 +21,9 @@ import (
 // witnessed is a `prova witness serve` in a process of its own.
 type witnessed struct {
 	s    *testServer
+	name string
 	dir  string
+	addr string
 	vkey string // of the log
 	cmd  *exec.Cmd
 	url  string
@@ -33,7 +36,7 @@ func (w *witnessed) start() {
 	s.Helper()
 	said, err := os.Create(filepath.Join(s.TempDir(), "witness.log"))
 	s.ok(err)
-	w.cmd = exec.Command(program("prova"), "witness", "serve", "--name", "witness.example", "--data", w.dir, "--addr", "127.0.0.1:0", "--log", w.vkey)
+	w.cmd = exec.Command(program("prova"), "witness", "serve", "--name", w.name, "--data", w.dir, "--addr", w.addr, "--log", w.vkey)
 	w.cmd.Env, w.cmd.Stdout, w.cmd.Stderr, w.cmd.SysProcAttr = environment(), said, said, withParent()
 	s.ok(w.cmd.Start())
 	for deadline := time.Now().Add(startTime); ; time.Sleep(5 * time.Millisecond) {
@@ -69,7 +72,7 @@ func TestWitness(t *testing.T) {
 	f.send(0, 20)
 	first, err := s.api().Checkpoint(s.Context())
 	s.ok(err)
-	w := &witnessed{s: s, dir: filepath.Join(t.TempDir(), "witness"), vkey: first.VKey}
+	w := &witnessed{s: s, name: "witness.example", dir: filepath.Join(t.TempDir(), "witness"), addr: "127.0.0.1:0", vkey: first.VKey}
 	w.start()
 	defer func() { _ = w.cmd.Process.Kill() }()
 	status, line := w.asked(0, nil, first.Note)
@@ -102,6 +105,139 @@ func TestWitness(t *testing.T) {
 	s.ok(w.cmd.Process.Signal(os.Interrupt))
 	_ = w.cmd.Wait()
 	run(t, "prova", "witness", "key", "--name", "witness.example", "--data", s.data).exits(78).says("the key of a server")
+}
+
+// kill ends the witness by SIGKILL.
+func (w *witnessed) kill() {
+	_ = w.cmd.Process.Kill()
+	_ = w.cmd.Wait()
+}
+
+// key is the verifier key of the witness, which the first call makes.
+func (w *witnessed) key() string {
+	w.s.Helper()
+	return strings.TrimSpace(run(w.s, "prova", "witness", "key", "--name", w.name, "--data", w.dir).exits(0).stdout)
+}
+
+// freeAddress is one that nobody listens on.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// policies writes the policies of an auditor: any one of the witnesses, two, three.
+func policies(t testing.TB, all ...*witnessed) [4]string {
+	t.Helper()
+	var text, names strings.Builder
+	for _, w := range all {
+		fmt.Fprintf(&text, "witness %s %s\n", w.name, w.key())
+		names.WriteString(" " + w.name)
+	}
+	var paths [4]string
+	for k := range paths {
+		paths[k] = filepath.Join(t.TempDir(), "policy")
+		policy := fmt.Sprintf("%sgroup enough %d%s\nquorum enough\n", text.String(), max(k, 1), names.String())
+		if err := os.WriteFile(paths[k], []byte(policy), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return paths
+}
+
+// cosigned waits until the witnesses, in the order of the server's file, have
+// cosigned a size or, where that is 0, were asked and did not.
+func (s *testServer) cosigned(sizes ...int64) {
+	s.Helper()
+	for deadline := time.Now().Add(startTime); ; time.Sleep(20 * time.Millisecond) {
+		list, err := s.api().Witnesses(s.Context())
+		s.ok(err)
+		reached := len(list.Items) == len(sizes)
+		for i, w := range list.Items {
+			reached = reached && (sizes[i] == 0 && w.Error != "" && w.NextAt != nil || sizes[i] > 0 && w.CosignedSize == sizes[i] && w.Error == "")
+		}
+		if reached {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.Fatalf("want %v: %+v", sizes, list.Items)
+		}
+	}
+}
+
+// TestServerAsksWitnesses: the server collects the cosignatures itself, also of
+// a witness that was away, and what it hands out then satisfies an auditor.
+func TestServerAsksWitnesses(t *testing.T) {
+	onEach(t, func(t *testing.T, b backend) {
+		file := filepath.Join(t.TempDir(), "witnesses")
+		s := newServer(t, b, "--witnesses", file)
+		var all []*witnessed
+		text := "# asked for cosignatures\n\n"
+		for i := range 3 {
+			w := &witnessed{s: s, name: fmt.Sprintf("w%d.example", i+1), dir: filepath.Join(t.TempDir(), "witness"), addr: freeAddress(t)}
+			text += fmt.Sprintf("http://%s/ %s\n", w.addr, w.key())
+			all = append(all, w)
+		}
+		s.ok(os.WriteFile(file, []byte(text), 0o600))
+		s.start()
+		f := s.agent("claims-agent")
+		f.send(0, 20)
+		first, err := s.api().Checkpoint(s.Context())
+		s.ok(err)
+		for _, w := range all[:2] { // the third stays away
+			w.vkey = first.VKey
+			w.start()
+			t.Cleanup(w.kill)
+		}
+		s.cosigned(first.Size, first.Size, 0)
+		policy, keys := policies(t, all...), s.keysFile()
+		export, bundle := s.exportFile(), filepath.Join(t.TempDir(), "evidence.tar")
+		run(t, "prova-verify", "--key", keys, "--policy", policy[2], export).exits(0).says("cosigned by w1.example at .*w2.example at")
+		run(t, "prova-verify", "--key", keys, "--policy", policy[3], export).exits(3).says("missing: w3.example")
+		s.run("prova", "receipts", "bundle", "--from", "0", "--out", bundle).exits(0)
+		run(t, "prova-verify", "--key", keys, "--policy", policy[2], bundle).exits(0).says("cosigned by w1.example at")
+
+		all[0].kill()
+		f.send(0, 20)
+		second, err := s.api().Checkpoint(s.Context())
+		s.ok(err)
+		s.cosigned(0, second.Size, 0)
+		s.run("prova", "log", "witnesses").exits(0).says(`(?s)w1.example +http\S+ +\d+ +20\S+Z +.*refused; next 20.*w2.example .* cosigned\n.*w3.example .* 0 +– +.*refused`)
+		export = s.exportFile()
+		run(t, "prova-verify", "--key", keys, "--policy", policy[1], export).exits(0)
+		run(t, "prova-verify", "--key", keys, "--policy", policy[2], export).exits(3).says("missing: w1.example, w3.example")
+		if status, _ := s.request("GET", "/readyz", ""); status != http.StatusOK {
+			t.Errorf("dead witnesses make the server unready: %d", status)
+		}
+
+		all[0].start()
+		s.cosigned(second.Size, second.Size, 0)
+		run(t, "prova-verify", "--key", keys, "--policy", policy[2], s.exportFile()).exits(0)
+		f.send(0, 20) // a head that nobody has signed yet: who asks for evidence of it waits for the witnesses
+		s.run("prova", "receipts", "bundle", "--from", "0", "--out", bundle, "--wait", "5s").exits(0)
+		run(t, "prova-verify", "--key", keys, "--policy", policy[2], bundle).exits(0)
+		past, err := s.api().CheckpointAt(s.Context(), first.Size)
+		s.ok(err)
+		if lines, ok := strings.CutPrefix(past.Note, first.Note); !ok || strings.Count(lines, "\n") != 2 {
+			t.Errorf("the checkpoint\n%s\nbecame\n%s", first.Note, past.Note)
+		}
+	})
+}
+
+// TestBadWitnessesFile: a file that cannot be read as a whole refuses the start.
+func TestBadWitnessesFile(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "witnesses")
+	if err := os.WriteFile(file, []byte("# mine\nhttps://w.example/ w.example+1a2b3c4d+BA\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	data := filepath.Join(t.TempDir(), "data")
+	run(t, "prova", "serve", "--data", data, "--addr", "127.0.0.1:0", "--witnesses", file).exits(78).says("line 2: the verifier key of the witness")
+	run(t, "prova", "serve", "--data", data, "--addr", "127.0.0.1:0", "--witnesses", file+"?").exits(78).says("--witnesses: .*no such file")
 }
 
 // withCheckpoint is an export whose checkpoint has a further signature line.

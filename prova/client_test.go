@@ -12,6 +12,7 @@ import (
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/prova"
+	"github.com/cobound/prova/receipt"
 )
 
 func serve(t *testing.T, handler http.HandlerFunc) *prova.Client {
@@ -182,6 +183,35 @@ func TestExport(t *testing.T) {
 	defer func() { _ = stream.Close() }()
 	if data, err := io.ReadAll(stream); err != nil || string(data) != "one\ntwo\n" {
 		t.Errorf("got %q, %v", data, err)
+	}
+}
+
+func TestCosigned(t *testing.T) {
+	var asked []string
+	client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.String())
+		_, _ = io.WriteString(w, "{}")
+	})
+	wait := prova.Cosigned(1500 * time.Millisecond)
+	export, err := client.Export(t.Context(), 3, wait)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = export.Close()
+	bundle, err := client.Bundle(t.Context(), receipt.Scope{Receipt: "evt_1"}, wait)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = bundle.Close()
+	if _, err := client.Checkpoint(t.Context(), wait); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Witnesses(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := "/api/v1/audit/export?from=3&wait=1.5s /api/v1/audit/receipts/evt_1/bundle?wait=1.5s /api/v1/log/checkpoint?wait=1.5s /api/v1/log/witnesses"
+	if got := strings.Join(asked, " "); got != want {
+		t.Errorf("asked for\n%s, want\n%s", got, want)
 	}
 }
 

@@ -104,14 +104,10 @@ func (r *Recorder) oldest() (*batch, time.Duration) {
 // is ever sent under another idempotency key.
 func (r *Recorder) deliver(b *batch) (left []*item) {
 	items := slices.DeleteFunc(b.items, func(it *item) bool { return !r.written(b, it) })
-	parts := [][]*item{items}
+	parts := r.parts(items)
 	failures := 0
 	for len(parts) > 0 {
 		part := parts[0]
-		if len(part) == 0 {
-			parts = parts[1:]
-			continue
-		}
 		answer, err := r.post(part)
 		if err != nil && r.ctx.Err() != nil {
 			return slices.Concat(parts...)
@@ -135,6 +131,19 @@ func (r *Recorder) deliver(b *batch) (left []*item) {
 	return nil
 }
 
+// parts keeps what is sent together within the limits: what comes from the spool was put together by others.
+func (r *Recorder) parts(items []*item) (parts [][]*item) {
+	for len(items) > 0 {
+		n, size := 1, items[0].size
+		for n < min(len(items), r.settings.BatchEvents) && size+items[n].size <= r.batchBytes {
+			size += items[n].size
+			n++
+		}
+		parts, items = append(parts, items[:n]), items[n:]
+	}
+	return parts
+}
+
 // written writes an event's line, or refuses the event.
 func (r *Recorder) written(b *batch, it *item) bool {
 	err := r.write(it)
@@ -144,13 +153,14 @@ func (r *Recorder) written(b *batch, it *item) bool {
 	return err == nil
 }
 
+// refuseEvent says it first: who waits for a flush is to find it in the log.
 func (r *Recorder) refuseEvent(b *batch, it *item, why string) {
-	r.settle(b, []*item{it}, countRefused)
 	e := it.event
 	if it.line != nil {
 		_ = json.Unmarshal(it.line, &e) // it was written here
 	}
 	r.talk.say(ComplaintEventRefused, "", "a run or an outcome was refused: "+why, slog.String("run_id", e.RunID), slog.String("event", e.Kind))
+	r.settle(b, []*item{it}, countRefused)
 }
 
 // post sends items in one request.
@@ -271,7 +281,7 @@ func (r *Recorder) judgeEach(b *batch, part []*item, answer api.IngestAnswer) ve
 		switch p := result.Problem; {
 		case result.Status != api.IngestRefused:
 			sent = append(sent, it)
-		case p.Status >= 500:
+		case p.Status >= 500 || p.Status == http.StatusTooManyRequests:
 			v.again, v.err = append(v.again, it), *p
 			r.talk.say(ComplaintUnavailable, "", "the server could not take some events and gets them again: "+p.Error())
 		case r.withoutTime(it, p):

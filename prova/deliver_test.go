@@ -366,6 +366,23 @@ func TestEnd(t *testing.T) {
 	})
 }
 
+// An answer that comes when the recorder has given up already still counts.
+func TestLateAnswer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		late := func([]string) (*http.Response, error) { time.Sleep(3 * time.Second); return nil, nil }
+		server := &fakeServer{always: late}
+		rec, log := record(t, server, prova.RecorderOptions{SpoolDir: t.TempDir()})
+		rec.Record(prova.RunRecord{Metrics: success()})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		ok(t, rec.Close(ctx))
+		wantStats(t, rec, prova.Stats{Recorded: 1, Sent: 1})
+		if said := log.all(); said != "" {
+			t.Errorf("said %s", said)
+		}
+	})
+}
+
 // A flush waits for what came before it, not for what goes on coming.
 func TestFlushUnderLoad(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -9,8 +9,12 @@ import (
 )
 
 // Checkpoint reads the signed head of the org's log. Permission: audit.read.
-func (c *Client) Checkpoint(ctx context.Context) (api.Checkpoint, error) {
-	checkpoint, _, err := do[api.Checkpoint](ctx, c, get("/api/v1/log/checkpoint", nil))
+func (c *Client) Checkpoint(ctx context.Context, options ...EvidenceOption) (api.Checkpoint, error) {
+	query := url.Values{}
+	for _, o := range options {
+		o(query)
+	}
+	checkpoint, _, err := do[api.Checkpoint](ctx, c, get("/api/v1/log/checkpoint", query))
 	return checkpoint, err
 }
 
@@ -25,6 +29,13 @@ func (c *Client) CheckpointAt(ctx context.Context, size int64) (api.Checkpoint, 
 // Checkpoints lists the checkpoints that were signed, largest first. Permission: audit.read.
 func (c *Client) Checkpoints(ctx context.Context, page Page) (api.List[api.Checkpoint], error) {
 	list, _, err := do[api.List[api.Checkpoint]](ctx, c, get("/api/v1/log/checkpoints", page.in(url.Values{})))
+	return list, err
+}
+
+// Witnesses lists the witnesses that the server asks to cosign checkpoints,
+// with what each last said of the org's log. Permission: audit.read.
+func (c *Client) Witnesses(ctx context.Context) (api.List[api.Witness], error) {
+	list, _, err := do[api.List[api.Witness]](ctx, c, get("/api/v1/log/witnesses", nil))
 	return list, err
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math"
 	"net/http"
 	"runtime"
@@ -443,6 +444,30 @@ func TestRefusedValues(t *testing.T) {
 		if got := rec.Stats(); got.RefusedValues != 21 || got.Sent != 1 {
 			t.Errorf("the counts are %+v", got)
 		}
+	})
+}
+
+// Numbers of all of Go's types are metrics, and stay what they were.
+func TestMetricTypes(t *testing.T) {
+	type share float64
+	type count uint8
+	type flag bool
+	bubble(t, func(t *testing.T) {
+		server := &fakeServer{}
+		rec, _ := record(t, server, prova.RecorderOptions{Release: "\n", Framework: "\n"})
+		given := map[string]any{
+			"int": -3, "int64": int64(1 << 52), "uint": count(200), "float32": float32(0.1), "float64": share(0.25), "bool": flag(true), "metric": api.Bool(false), "zero": 0,
+		}
+		id := rec.Record(prova.RunRecord{Metrics: given})
+		ok(t, rec.Flush(t.Context()))
+		want := map[string]api.Metric{
+			"int": api.Number(-3), "int64": api.Number(1 << 52), "uint": api.Number(200), "float32": api.Number(0.1), "float64": api.Number(0.25),
+			"bool": api.Bool(true), "metric": api.Bool(false), "zero": api.Number(0),
+		}
+		if got := server.events(t)[id]; !maps.Equal(got.Metrics, want) || got.Source.Release != "" || got.Source.Framework != "" {
+			t.Errorf("sent %+v", got)
+		}
+		wantStats(t, rec, prova.Stats{Recorded: 1, Sent: 1, RefusedValues: 2}) // the release and the framework of the options
 	})
 }
 

@@ -316,7 +316,8 @@ func unframe(line []byte) ([]byte, bool) {
 	return event, ok && fmt.Sprintf("%08x", crc(event)) == string(rest[:crcChars])
 }
 
-// fromSpool reads the oldest segment; nil if there is none.
+// fromSpool reads the oldest segment; nil if there is none, or none that can be
+// read now: it stays and is tried again.
 func (r *Recorder) fromSpool() *batch {
 	if r.spool == nil {
 		return nil
@@ -328,12 +329,23 @@ func (r *Recorder) fromSpool() *batch {
 		}
 		b := &batch{segment: seg}
 		broken := int64(0)
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			broken = seg.events
+		case err != nil:
+			r.talk.say(ComplaintSpool, "", "a file of the spool cannot be read, and is kept: "+err.Error())
+			return nil
+		}
 		for line := range bytes.Lines(data) {
 			if event, ok := unframe(line); ok {
 				b.items = append(b.items, &item{line: event, size: int64(len(event))})
 			} else {
 				broken++
 			}
+		}
+		if broken > 0 {
+			r.talk.say(ComplaintSpool, "", "a file of the spool is damaged or gone: what of it is there is sent",
+				slog.String("file", seg.path), slog.Int64("lost_lines", broken))
 		}
 		whole := int64(len(b.items))
 		r.queue.change(func(s *Stats) {
@@ -342,10 +354,7 @@ func (r *Recorder) fromSpool() *batch {
 			s.Spooled += whole - seg.events
 			s.Dropped += broken
 		}, nil)
-		if err != nil || broken > 0 {
-			r.talk.say(ComplaintSpool, "", "a file of the spool is damaged: what of it can be read is sent",
-				slog.String("file", seg.path), slog.Int64("lost_lines", broken), slog.Any("error", err))
-		}
+		seg.events = whole
 		if whole > 0 {
 			return b
 		}
@@ -359,12 +368,11 @@ func (s *spool) readOldest() (*spoolFile, []byte, error) {
 	if len(s.segments) == 0 {
 		return nil, nil, nil
 	}
-	var err error
 	if len(s.segments) == 1 {
-		err = s.closeSegment()
+		_ = s.closeSegment() // each write was flushed
 	}
-	data, readErr := os.ReadFile(s.segments[0].path)
-	return s.segments[0], data, errors.Join(err, readErr)
+	data, err := os.ReadFile(s.segments[0].path)
+	return s.segments[0], data, err
 }
 
 // removeSegment forgets the oldest segment.
@@ -374,7 +382,7 @@ func (r *Recorder) removeSegment(seg *spoolFile) {
 	defer s.mu.Unlock()
 	s.segments = s.segments[1:]
 	s.bytes -= seg.bytes
-	if err := os.Remove(seg.path); err != nil {
+	if err := os.Remove(seg.path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		r.talk.say(ComplaintSpool, "", "a file of the spool cannot be removed, so what is in it is sent again: "+err.Error())
 	}
 	if dir := filepath.Dir(seg.path); dir != s.dir && !slices.ContainsFunc(s.segments, func(o *spoolFile) bool { return filepath.Dir(o.path) == dir }) {

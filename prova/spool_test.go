@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -58,6 +60,11 @@ func TestSpoolOverflow(t *testing.T) {
 		}
 		server.set(nil)
 		ok(t, rec.Flush(t.Context()))
+		for _, lines := range server.requests {
+			if len(lines) > 10 {
+				t.Fatalf("%d events were sent together", len(lines))
+			}
+		}
 		wantStats(t, rec, prova.Stats{Recorded: 900, Sent: 900})
 		if !slices.Equal(server.runIDs(), ids) {
 			t.Error("another order")
@@ -263,6 +270,56 @@ func TestSpoolUnusable(t *testing.T) {
 	})
 }
 
+// A file of the spool that cannot be read is kept until it can be; one that is
+// gone is lost, counted and told. What is recorded meanwhile is sent.
+func TestSpoolUnreadable(t *testing.T) {
+	dir := t.TempDir()
+	bubble(t, func(t *testing.T) {
+		server := &fakeServer{always: down}
+		rec, log := record(t, server, prova.RecorderOptions{SpoolDir: dir, QueueEvents: 10, BatchEvents: 2})
+		for range 10 {
+			rec.Record(prova.RunRecord{Metrics: success()})
+			pass(time.Millisecond)
+		}
+		path := spoolFiles(t, dir)[0]
+		ok(t, os.Rename(path, path+".away"))
+		ok(t, os.Mkdir(path, 0o700))
+		server.set(nil)
+		spooled := rec.Stats().Spooled
+		rec.Record(prova.RunRecord{Metrics: success()})
+		unsent, _ := errors.AsType[*prova.UnsentError](rec.Flush(t.Context()))
+		if unsent == nil || unsent.Spooled != spooled || unsent.Queued != 0 || !slices.Contains(log.kindList(), "spool") {
+			t.Errorf("the flush returned %v; %s", unsent, log.all())
+		}
+		ok(t, os.Remove(path))
+		ok(t, os.Rename(path+".away", path))
+		ok(t, rec.Flush(t.Context()))
+		wantStats(t, rec, prova.Stats{Recorded: 11, Sent: 11})
+	})
+}
+
+func TestSpoolGone(t *testing.T) {
+	dir := t.TempDir()
+	bubble(t, func(t *testing.T) {
+		server := &fakeServer{always: down}
+		rec, log := record(t, server, prova.RecorderOptions{SpoolDir: dir, QueueEvents: 10, BatchEvents: 2})
+		for range 10 {
+			rec.Record(prova.RunRecord{Metrics: success()})
+			pass(time.Millisecond)
+		}
+		spooled := rec.Stats().Spooled
+		for _, path := range spoolFiles(t, dir) {
+			ok(t, os.Remove(path))
+		}
+		server.set(nil)
+		ok(t, rec.Flush(t.Context()))
+		wantStats(t, rec, prova.Stats{Recorded: 10, Sent: 10 - spooled, Dropped: spooled})
+		if spooled == 0 || !strings.Contains(log.all(), fmt.Sprintf("lost_lines=%d", spooled)) {
+			t.Errorf("%d were spooled; said %s", spooled, log.all())
+		}
+	})
+}
+
 // Two recorders share a directory: neither touches what the other still writes,
 // and what one leaves is taken over by one alone.
 func TestSpoolShared(t *testing.T) {
@@ -341,4 +398,61 @@ func TestSpoolHalfSent(t *testing.T) {
 		}
 		empty(t, dir)
 	})
+}
+
+// killedAgent names the spool of the agent that TestSpoolKilled starts.
+const killedAgent = "PROVA_TEST_KILLED_AGENT"
+
+// TestKilledAgent is no test: it is the process that TestSpoolKilled kills.
+func TestKilledAgent(t *testing.T) {
+	dir := os.Getenv(killedAgent)
+	if dir == "" {
+		t.Skip("only as a process of its own")
+	}
+	rec := prova.NewRecorder(prova.RecorderOptions{
+		APIKey: "prv_k_s", AppID: "agent", Release: "v1", BaseURL: "http://127.0.0.1:1", SpoolDir: dir, QueueEvents: 20, BatchEvents: 5,
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	for rec.Stats().Spooled < 100 {
+		if n := rec.Stats(); n.Queued < 20 {
+			rec.Record(prova.RunRecord{Metrics: success(), RunID: fmt.Sprintf("%06d", n.Recorded)})
+		}
+	}
+	fmt.Println("spooled", rec.Stats().Spooled)
+	select {}
+}
+
+// An agent that is killed leaves what it had spooled, to the one that comes
+// after it and to nobody before.
+func TestSpoolKilled(t *testing.T) {
+	forget(t)
+	dir := t.TempDir()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestKilledAgent$")
+	cmd.Env = append(os.Environ(), killedAgent+"="+dir)
+	out, err := cmd.StdoutPipe()
+	ok(t, err)
+	ok(t, cmd.Start())
+	defer func() { _ = cmd.Process.Kill() }()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	ok(t, err)
+	var spooled int64
+	if _, err := fmt.Sscanf(line, "spooled %d", &spooled); err != nil {
+		t.Fatalf("the agent said %q", line)
+	}
+	server := &fakeServer{}
+	o := prova.RecorderOptions{SpoolDir: dir, BaseURL: "http://127.0.0.1:1"}
+	beside, _ := record(t, server, o)
+	ok(t, beside.Close(t.Context()))
+	wantStats(t, beside, prova.Stats{})
+	ok(t, cmd.Process.Kill())
+	_ = cmd.Wait() // it was killed
+	after, _ := record(t, server, o)
+	ok(t, after.Close(t.Context()))
+	if n := after.Stats(); n.Recovered < spooled || n.Sent != n.Recovered || n.Dropped > 0 {
+		t.Errorf("%d were spooled, and the counts are %+v", spooled, n)
+	}
+	if ids := server.runIDs(); !slices.IsSorted(ids) {
+		t.Errorf("sent in another order: %v", ids)
+	}
+	empty(t, dir)
 }

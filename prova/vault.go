@@ -103,10 +103,24 @@ func (c *Client) Receipt(ctx context.Context, id string) (api.ReceiptItem, error
 	return item, err
 }
 
+// EvidenceOption changes how evidence is asked for.
+type EvidenceOption func(url.Values)
+
+// Cosigned has the server wait up to d, at most ten seconds, until its witnesses
+// have cosigned the head of the log; see [Client.Witnesses]. Evidence then
+// carries the cosignatures that there are.
+func Cosigned(d time.Duration) EvidenceOption {
+	return func(query url.Values) { query.Set("wait", d.String()) }
+}
+
 // Export opens the stream of receipts in log order from an index, ending with
 // a signed checkpoint. The caller closes it. Permission: audit.read.
-func (c *Client) Export(ctx context.Context, from int64) (io.ReadCloser, error) {
-	r := get("/api/v1/audit/export", url.Values{"from": {strconv.FormatInt(from, 10)}})
+func (c *Client) Export(ctx context.Context, from int64, options ...EvidenceOption) (io.ReadCloser, error) {
+	query := url.Values{"from": {strconv.FormatInt(from, 10)}}
+	for _, o := range options {
+		o(query)
+	}
+	r := get("/api/v1/audit/export", query)
 	r.header = http.Header{"Accept": {"application/x-ndjson"}}
 	resp, err := c.send(ctx, r)
 	if err != nil {
@@ -120,8 +134,11 @@ func (c *Client) Export(ctx context.Context, from int64) (io.ReadCloser, error) 
 // log. The server records that it handed it out. The caller closes the stream,
 // and verifies what it saved: one that was cut off is no whole tar. Permission:
 // audit.read.
-func (c *Client) Bundle(ctx context.Context, scope receipt.Scope) (io.ReadCloser, error) {
+func (c *Client) Bundle(ctx context.Context, scope receipt.Scope, options ...EvidenceOption) (io.ReadCloser, error) {
 	path, query := "/api/v1/audit/bundle", url.Values{}
+	for _, o := range options {
+		o(query)
+	}
 	if scope.Receipt != "" {
 		path = "/api/v1/audit/receipts/" + segment(scope.Receipt) + "/bundle"
 	}

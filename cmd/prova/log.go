@@ -16,20 +16,23 @@ import (
 	"github.com/cobound/prova/internal/keyfile"
 	"github.com/cobound/prova/internal/store"
 	"github.com/cobound/prova/internal/webhook"
+	"github.com/cobound/prova/prova"
 	"github.com/cobound/prova/receipt"
 )
 
 // Log is the family of commands about the log itself.
 type Log struct {
 	Checkpoint  LogCheckpoint  `cmd:"" help:"Print the signed head of the log, to keep where the server's owner cannot write."`
+	Witnesses   LogWitnesses   `cmd:"" help:"List the witnesses that the server asks, and how far each has cosigned."`
 	Scrub       LogScrub       `cmd:"" help:"Verify every receipt as it is stored, and name what is damaged."`
 	ResetAnchor LogResetAnchor `cmd:"" help:"Go on with a database that lost receipts for good; says so in the log."`
 }
 
 // LogCheckpoint prints a checkpoint.
 type LogCheckpoint struct {
-	Size int64 `placeholder:"SIZE" help:"The checkpoint of this earlier size; without it, of the present one."`
-	JSON bool  `name:"json" help:"Print the whole answer, with the key that verifies it, as JSON."`
+	Size int64         `placeholder:"SIZE" xor:"size" help:"The checkpoint of this earlier size; without it, of the present one."`
+	Wait time.Duration `placeholder:"TIME" xor:"size" help:"Wait so long, such as 5s and at most 10s, until the server's witnesses have cosigned it."`
+	JSON bool          `name:"json" help:"Print the whole answer, with the key that verifies it, as JSON."`
 }
 
 // Help shows an example.
@@ -44,10 +47,13 @@ func (c LogCheckpoint) Run(ctx context.Context, env *cli.Env) error {
 		return err
 	}
 	var checkpoint api.Checkpoint
-	if c.Size == 0 {
-		checkpoint, err = client.Checkpoint(ctx)
-	} else {
+	switch {
+	case c.Size != 0:
 		checkpoint, err = client.CheckpointAt(ctx, c.Size)
+	case c.Wait > 0:
+		checkpoint, err = client.Checkpoint(ctx, prova.Cosigned(c.Wait))
+	default:
+		checkpoint, err = client.Checkpoint(ctx)
 	}
 	if err != nil {
 		return err
@@ -56,6 +62,59 @@ func (c LogCheckpoint) Run(ctx context.Context, env *cli.Env) error {
 		return env.PrintJSON(checkpoint)
 	}
 	return env.Print(checkpoint.Note)
+}
+
+// LogWitnesses lists the witnesses of the log.
+type LogWitnesses struct {
+	JSON bool `name:"json" help:"Print the list as JSON."`
+}
+
+// Help shows an example.
+func (LogWitnesses) Help() string {
+	return "A witness that does not cosign is shown with its last answer, and when it is asked again.\n\nExample:\n\n  prova log witnesses"
+}
+
+// Run lists.
+func (c LogWitnesses) Run(ctx context.Context, env *cli.Env) error {
+	client, err := connect.Client(env)
+	if err != nil {
+		return err
+	}
+	list, err := client.Witnesses(ctx)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return env.PrintJSON(list)
+	}
+	if len(list.Items) == 0 {
+		env.Talk("The server asks no witness: start it with --witnesses FILE.")
+		return nil
+	}
+	style := env.Out()
+	t := cli.Table{Head: []string{"witness", "url", "cosigned", "at", "last answer"}, Right: map[int]bool{2: true}}
+	for _, w := range list.Items {
+		answer := style.Green("cosigned")
+		switch {
+		case w.Error != "":
+			answer = style.Red(cli.Plain(w.Error))
+		case w.AskedAt == nil:
+			answer = "not asked yet"
+		}
+		if w.Error != "" && w.NextAt != nil {
+			answer += "; next " + moment(w.NextAt)
+		}
+		t.Add(cli.Plain(w.Name), cli.Plain(w.URL), fmt.Sprint(w.CosignedSize), moment(w.CosignedAt), answer)
+	}
+	return env.Print(t.Text(style))
+}
+
+// moment is a time to the second, or a dash.
+func moment(at *time.Time) string {
+	if at == nil {
+		return "–"
+	}
+	return at.UTC().Format(time.RFC3339)
 }
 
 // LogScrub asks the server to verify its log.

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/cobound/prova/internal/cli"
 	"github.com/cobound/prova/internal/keyfile"
+	"github.com/cobound/prova/internal/witness"
 )
 
 // Serve is the command that runs the server.
@@ -20,6 +22,7 @@ type Serve struct {
 	TickEvery        time.Duration `help:"Tick every unfinished rollout by itself, such as 30s; 0 leaves that to your CD system." default:"0"`
 	DeliveryLoop     string        `help:"Send due webhooks between ticks." enum:"on,off" default:"on"`
 	WebhookAllowCIDR []string      `help:"Open an address range for webhooks that is closed otherwise, such as 10.0.0.0/8. Repeatable." name:"webhook-allow-cidr" placeholder:"CIDR"`
+	Witnesses        string        `help:"File of the witnesses that are asked to cosign checkpoints: a URL and a verifier key in each line." env:"PROVA_WITNESSES" type:"path" placeholder:"FILE"`
 	Origin           string        `help:"Name that begins the origin of checkpoints." default:"prova"`
 	LogLevel         string        `help:"Least level that is logged." enum:"debug,info,warn,error" default:"info"`
 	LogFormat        string        `help:"Form of the log lines on stderr." enum:"text,json" default:"text"`
@@ -67,6 +70,15 @@ func (c *Serve) settings(env *cli.Env) (settings, error) {
 	var err error
 	if s.passphrase, err = keyfile.Passphrase(env.Getenv); err != nil {
 		return s, cli.Configf("%w", err)
+	}
+	if c.Witnesses != "" {
+		text, err := os.ReadFile(c.Witnesses)
+		if err != nil {
+			return s, cli.Configf("--witnesses: %w", err)
+		}
+		if s.witnesses, err = witness.ReadWitnesses(string(text)); err != nil {
+			return s, cli.Configf("--witnesses %s: %w", c.Witnesses, err)
+		}
 	}
 	for _, text := range c.WebhookAllowCIDR {
 		prefix, err := netip.ParsePrefix(text)

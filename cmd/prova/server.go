@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cobound/prova/internal/anchor"
@@ -22,6 +23,7 @@ import (
 	"github.com/cobound/prova/internal/keyfile"
 	"github.com/cobound/prova/internal/store"
 	"github.com/cobound/prova/internal/webhook"
+	"github.com/cobound/prova/internal/witness"
 	"github.com/cobound/prova/receipt"
 )
 
@@ -34,6 +36,7 @@ type settings struct {
 	passphrase   []byte // of the key files; empty if they are not encrypted
 	origin       string
 	allowCIDRs   []netip.Prefix
+	witnesses    []authority.Witness
 	deliveryLoop bool
 	tickEvery    time.Duration
 	log          *slog.Logger
@@ -56,6 +59,8 @@ type server struct {
 	ended   chan struct{}
 	// scrubbed ends with the scrub at start.
 	scrubbed chan struct{}
+	// witnessing are the loops that ask witnesses.
+	witnessing sync.WaitGroup
 }
 
 // drainTime is how long requests under way may take after a signal to stop.
@@ -104,8 +109,8 @@ func (s *server) begin(ctx context.Context) error {
 		Deliverer: webhook.New(webhook.Options{AllowCIDRs: s.allowCIDRs, AllowLoopback: loopback(s.listener.Addr()), UserAgent: "prova/" + program}),
 		Signer:    signer, KeyRing: files, CheckpointKey: keys.Checkpoint, Origin: s.origin, Now: time.Now,
 		Random: func(p []byte) { _, _ = rand.Read(p) }, // never fails: crypto/rand ends the program instead
-		Anchor: anchor.In(s.data),
-		Log:    s.log,
+		Anchor: anchor.In(s.data), Witnesses: s.witnesses, WitnessClient: witness.NewClient(witness.ClientOptions{UserAgent: "prova/" + program}),
+		Log: s.log,
 	})
 	if err == nil {
 		err = s.bootstrap(ctx)
@@ -122,6 +127,7 @@ func (s *server) begin(ctx context.Context) error {
 	s.loops = cancel
 	go s.run(loops)
 	go s.scrub(loops)
+	s.witness(loops)
 	return nil
 }
 
@@ -222,6 +228,51 @@ func (s *server) run(ctx context.Context) {
 	}
 }
 
+const (
+	// signEvery is how often a log that grew is signed for the witnesses, if nobody asked for a checkpoint meanwhile.
+	signEvery = time.Minute
+	// askEvery is how often is looked for checkpoints that a witness has not cosigned.
+	askEvery = time.Second
+)
+
+// witness starts what asks the witnesses, until ctx ends: one loop for each, so
+// that one that does not answer holds nothing up but itself.
+func (s *server) witness(ctx context.Context) {
+	if len(s.witnesses) == 0 {
+		return
+	}
+	s.witnessing.Go(func() {
+		repeat(ctx, signEvery, func() {
+			if err := s.authority.SignHeads(ctx); err != nil && ctx.Err() == nil {
+				s.log.Error("a log was not signed for the witnesses", "error", err)
+			}
+		})
+	})
+	for _, w := range s.witnesses {
+		s.witnessing.Go(func() {
+			repeat(ctx, askEvery, func() {
+				if _, err := s.authority.AskWitness(ctx, w); err != nil && ctx.Err() == nil {
+					s.log.Error("witness loop", "witness", w.Name(), "error", err)
+				}
+			})
+		})
+	}
+}
+
+// repeat calls fn now and at every tick until ctx ends.
+func repeat(ctx context.Context, every time.Duration, fn func()) {
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for {
+		fn()
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
 // scrub verifies what is stored, once, beside everything else.
 func (s *server) scrub(ctx context.Context) {
 	defer close(s.scrubbed)
@@ -242,6 +293,7 @@ func (s *server) stop() error {
 	}
 	<-s.ended
 	<-s.scrubbed
+	s.witnessing.Wait()
 	keeping, end := context.WithTimeout(context.Background(), drainTime)
 	defer end()
 	return errors.Join(err, s.authority.MoveAnchors(keeping), s.store.Close())

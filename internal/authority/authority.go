@@ -24,7 +24,7 @@ import (
 	"github.com/cobound/prova/receipt"
 )
 
-// Config is what an Authority needs. Nothing but Anchor and KeyRing is optional.
+// Config is what an Authority needs. Nothing but Anchor, KeyRing and Witnesses is optional.
 type Config struct {
 	Store     Store
 	Deliverer Deliverer
@@ -37,6 +37,9 @@ type Config struct {
 	// Anchor remembers outside the database what was shown of the logs; without
 	// one, a database that went back is noticed only while the server runs.
 	Anchor Anchor
+	// Witnesses are asked, through WitnessClient, to cosign checkpoints.
+	Witnesses     []Witness
+	WitnessClient WitnessClient
 	// Origin begins the origin line of every checkpoint, such as the host's name.
 	Origin string
 	Now    func() time.Time
@@ -52,6 +55,7 @@ type Authority struct {
 	recording *coalescer
 	ids       *sequence
 	anchors   *anchors
+	absent    absences
 	signing   atomic.Pointer[signers]
 	// rotating is held by whoever changes this server's keys.
 	rotating sync.Mutex
@@ -62,7 +66,7 @@ type Authority struct {
 // New checks the configuration.
 func New(c Config) (*Authority, error) {
 	if c.Store == nil || c.Deliverer == nil || c.Now == nil || c.Random == nil || c.Log == nil || c.Origin == "" ||
-		c.Signer.KeyID() == "" || len(c.CheckpointKey) != ed25519.PrivateKeySize {
+		c.Signer.KeyID() == "" || len(c.CheckpointKey) != ed25519.PrivateKeySize || len(c.Witnesses) > 0 && c.WitnessClient == nil {
 		return nil, errors.New("authority: the configuration is incomplete")
 	}
 	anchors := newAnchors(c.Anchor)

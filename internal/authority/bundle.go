@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/receipt"
@@ -26,12 +27,13 @@ type exportBody struct {
 // once to write them. Between the two the export receipt is appended to the
 // log, so that nothing is handed out without one; after a crash in between
 // there is a receipt of a bundle that nobody got. An error before the first
-// byte leaves w untouched; one after it leaves a tar without its end.
-func (a *Authority) Bundle(ctx context.Context, p Principal, scope receipt.Scope, w io.Writer) error {
+// byte leaves w untouched; one after it leaves a tar without its end. It waits
+// for cosignatures as [Authority.CosignedCheckpoint] does.
+func (a *Authority) Bundle(ctx context.Context, p Principal, scope receipt.Scope, wait time.Duration, w io.Writer) error {
 	if err := p.need(api.AuditRead); err != nil {
 		return err
 	}
-	b, err := a.planBundle(ctx, p, scope)
+	b, err := a.planBundle(ctx, p, scope, wait)
 	if err != nil {
 		return storeError(scope.Claim(), err)
 	}
@@ -84,7 +86,7 @@ type bundle struct {
 }
 
 // planBundle finds out what belongs into a bundle, and signs the head of the log that holds it.
-func (a *Authority) planBundle(ctx context.Context, p Principal, scope receipt.Scope) (*bundle, error) {
+func (a *Authority) planBundle(ctx context.Context, p Principal, scope receipt.Scope, wait time.Duration) (*bundle, error) {
 	openEnd := scope.From != nil && scope.To == nil
 	if !openEnd {
 		if err := scope.Check(); err != nil {
@@ -106,7 +108,7 @@ func (a *Authority) planBundle(ctx context.Context, p Principal, scope receipt.S
 		return nil, err
 	}
 	// The head is signed after the receipts were found, so it covers them.
-	c, err := a.checkpoint(ctx, p.Org)
+	c, err := a.CosignedCheckpoint(ctx, p, wait)
 	if err != nil {
 		return nil, err
 	}
@@ -253,7 +255,9 @@ func (b *bundle) planProofs(ctx context.Context, c api.Checkpoint, first int64) 
 		if err != nil {
 			return err
 		}
-		b.small[receipt.ProofFile(id)] = []byte(proof.Proof)
+		if b.small[receipt.ProofFile(id)], err = proofUnder(c, proof.Proof); err != nil {
+			return err
+		}
 	}
 	if first == c.Size {
 		return nil
@@ -261,6 +265,17 @@ func (b *bundle) planProofs(ctx context.Context, c api.Checkpoint, first int64) 
 	tree, err := b.a.treeAt(ctx, b.org, first)
 	b.manifest.Tree = &tree
 	return err
+}
+
+// proofUnder is a proof whose checkpoint is the bundle's to the byte: a witness
+// may have cosigned it between the two.
+func proofUnder(c api.Checkpoint, text string) ([]byte, error) {
+	p, err := receipt.ParseProof(text)
+	if err != nil {
+		return nil, damaged(err)
+	}
+	p.Checkpoint = c.Note
+	return p.MarshalText()
 }
 
 // treeAt is the tree that the log had at a size.

@@ -38,7 +38,7 @@ func (h *house) trust() receipt.Trust {
 func (h *house) bundle(scope receipt.Scope) (*receipt.Bundle, receipt.Report) {
 	h.t.Helper()
 	var b bytes.Buffer
-	if err := h.Bundle(h.ctx, h.owner, scope, &b); err != nil {
+	if err := h.Bundle(h.ctx, h.owner, scope, 0, &b); err != nil {
 		h.t.Fatal(err)
 	}
 	in := receipt.OpenBundleTar(bytes.NewReader(b.Bytes()), int64(b.Len()))
@@ -225,7 +225,7 @@ func TestBundleIsRefused(t *testing.T) {
 		{h.owner, receipt.Scope{From: ptr(int64(-1))}, authority.CodeInvalid},
 	} {
 		var b bytes.Buffer
-		code(t, h.Bundle(h.ctx, c.who, c.scope, &b), c.want)
+		code(t, h.Bundle(h.ctx, c.who, c.scope, 0, &b), c.want)
 		if b.Len() > 0 {
 			t.Errorf("%v: %d bytes before the error", c.scope, b.Len())
 		}
@@ -234,7 +234,7 @@ func TestBundleIsRefused(t *testing.T) {
 		t.Errorf("%d receipts of bundles that nobody got", now-before)
 	}
 	for _, scope := range []receipt.Scope{one, rollout} {
-		if err := h.Bundle(h.ctx, production, scope, io.Discard); err != nil {
+		if err := h.Bundle(h.ctx, production, scope, 0, io.Discard); err != nil {
 			t.Errorf("%v: %v", scope, err)
 		}
 	}
@@ -248,7 +248,7 @@ func (broken) Write([]byte) (int, error) { return 0, errors.New("gone") }
 func TestBundleThatBreaks(t *testing.T) {
 	h := newHouse(t)
 	h.traffic("v1", "v2", 5, 3, 0, 0)
-	if h.Bundle(h.ctx, h.owner, receipt.Scope{From: ptr(int64(0))}, broken{}) == nil {
+	if h.Bundle(h.ctx, h.owner, receipt.Scope{From: ptr(int64(0))}, 0, broken{}) == nil {
 		t.Error("no error")
 	}
 }

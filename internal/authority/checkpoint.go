@@ -34,10 +34,12 @@ func (a *Authority) checkpoint(ctx context.Context, org string) (api.Checkpoint,
 	head := receipt.Checkpoint{Origin: a.originOf(id), Size: tree.Size(), Root: tree.Root()}
 	var c api.Checkpoint
 	err = a.Store.View(ctx, org, func(s Snapshot) (err error) {
-		c, err = s.CheckpointAt(head.Size)
+		if c, err = s.CheckpointAt(head.Size); err == nil {
+			err = cosigned(s, &c)
+		}
 		return err
 	})
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, ErrNotFound) { // nobody has cosigned yet what is signed only now
 		c, err = a.sign(ctx, org, head)
 	}
 	if err != nil {
@@ -83,7 +85,9 @@ func (a *Authority) CheckpointAt(ctx context.Context, p Principal, size int64) (
 	}
 	var c api.Checkpoint
 	err := a.Store.View(ctx, p.Org, func(s Snapshot) (err error) {
-		c, err = s.CheckpointAt(size)
+		if c, err = s.CheckpointAt(size); err == nil {
+			err = cosigned(s, &c)
+		}
 		return err
 	})
 	if err != nil {
@@ -97,7 +101,9 @@ func (a *Authority) CheckpointAt(ctx context.Context, p Principal, size int64) (
 func (a *Authority) newestCheckpoint(ctx context.Context, org string) (api.Checkpoint, error) {
 	var c api.Checkpoint
 	err := a.Store.View(ctx, org, func(s Snapshot) (err error) {
-		c, err = s.Checkpoint()
+		if c, err = s.Checkpoint(); err == nil {
+			err = cosigned(s, &c)
+		}
 		return err
 	})
 	if err != nil {
@@ -119,8 +125,14 @@ func (a *Authority) Checkpoints(ctx context.Context, p Principal, cursor string,
 	}
 	var found []api.Checkpoint
 	err = a.Store.View(ctx, p.Org, func(s Snapshot) (err error) {
-		found, err = s.Checkpoints(CheckpointFilter{Before: before, Newest: true}, limit+1)
-		return err
+		if found, err = s.Checkpoints(CheckpointFilter{Before: before, Newest: true}, limit+1); err != nil {
+			return err
+		}
+		each := make([]*api.Checkpoint, len(found))
+		for i := range found {
+			each[i] = &found[i]
+		}
+		return cosigned(s, each...)
 	})
 	if err != nil {
 		return none, storeError("checkpoint", err)

@@ -81,7 +81,7 @@ func TestErase(t *testing.T) {
 
 	// A bundle says what is redacted, and verifies.
 	var tar bytes.Buffer
-	if err := h.Bundle(h.ctx, h.owner, receipt.Scope{Receipt: id}, &tar); err != nil {
+	if err := h.Bundle(h.ctx, h.owner, receipt.Scope{Receipt: id}, 0, &tar); err != nil {
 		t.Fatal(err)
 	}
 	report := receipt.OpenBundleTar(bytes.NewReader(tar.Bytes()), int64(tar.Len())).Verify(receipt.Trust{}, nil)

@@ -219,7 +219,7 @@ func (h *house) hook() api.Webhook {
 func (h *house) verifies() receipt.Report {
 	h.t.Helper()
 	var b bytes.Buffer
-	if err := h.Export(h.ctx, h.owner, 0, &b); err != nil {
+	if err := h.Export(h.ctx, h.owner, 0, 0, &b); err != nil {
 		h.t.Fatal(err)
 	}
 	keys, err := h.SigningKeys(h.ctx)

@@ -123,11 +123,11 @@ func (m *machine) firstKey() receipt.Trust {
 func (m *machine) audit(trust receipt.Trust, p authority.Principal, want string) {
 	m.t.Helper()
 	var export, tar bytes.Buffer
-	if err := m.Export(m.ctx, p, 0, &export); err != nil {
+	if err := m.Export(m.ctx, p, 0, 0, &export); err != nil {
 		m.t.Fatal(err)
 	}
 	from := int64(0)
-	if err := m.Bundle(m.ctx, p, receipt.Scope{From: &from}, &tar); err != nil {
+	if err := m.Bundle(m.ctx, p, receipt.Scope{From: &from}, 0, &tar); err != nil {
 		m.t.Fatal(err)
 	}
 	for _, r := range []receipt.Report{
@@ -379,7 +379,7 @@ func TestRevokeKey(t *testing.T) {
 	n.audit(trust, n.owner, receipt.Failed) // what it signed since is bad, and named
 	var tar bytes.Buffer
 	from, to := int64(0), *change.FromIndex
-	if err := n.Bundle(n.ctx, n.owner, receipt.Scope{From: &from, To: &to}, &tar); err != nil {
+	if err := n.Bundle(n.ctx, n.owner, receipt.Scope{From: &from, To: &to}, 0, &tar); err != nil {
 		t.Fatal(err)
 	}
 	if r := receipt.OpenBundleTar(bytes.NewReader(tar.Bytes()), int64(tar.Len())).Verify(trust, nil); r.Result != receipt.Verified {

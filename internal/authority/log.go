@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/receipt"
@@ -115,15 +116,15 @@ const exportPage = 1000
 // Export streams the org's log from an index on, with the tree before it and a
 // checkpoint over exactly what it holds. An error before the first byte leaves
 // w untouched; one after it leaves an export without its last line, which a
-// verifier calls cut off.
-func (a *Authority) Export(ctx context.Context, p Principal, from int64, w io.Writer) error {
+// verifier calls cut off. It waits for cosignatures as [Authority.CosignedCheckpoint] does.
+func (a *Authority) Export(ctx context.Context, p Principal, from int64, wait time.Duration, w io.Writer) error {
 	if err := p.need(api.AuditRead); err != nil {
 		return err
 	}
 	if p.Environment != "" {
 		return fail(CodeForbidden, "an export holds the whole log; this key is limited to the environment %q", p.Environment)
 	}
-	checkpoint, err := a.Checkpoint(ctx, p)
+	checkpoint, err := a.CosignedCheckpoint(ctx, p, wait)
 	if CodeOf(err) == CodeReadOnly && err != nil { // what was signed before can still be carried away
 		checkpoint, err = a.newestCheckpoint(ctx, p.Org)
 	}
@@ -142,10 +143,25 @@ func (a *Authority) Export(ctx context.Context, p Principal, from int64, w io.Wr
 	if err != nil {
 		return storeError("log", err)
 	}
-	if err := writer.Close(checkpoint.Note); err != nil {
+	last, err := a.lateCosigned(ctx, p.Org, checkpoint)
+	if err != nil {
+		return err
+	}
+	if err := writer.Close(last); err != nil {
 		return &Error{Code: CodeInternal, Detail: "the export could not be ended", Cause: err}
 	}
 	return nil
+}
+
+// lateCosigned is the note of a checkpoint with what came in while it was worked with.
+func (a *Authority) lateCosigned(ctx context.Context, org string, c api.Checkpoint) (string, error) {
+	err := a.Store.View(ctx, org, func(s Snapshot) (err error) {
+		if c, err = s.CheckpointAt(c.Size); err == nil {
+			err = cosigned(s, &c)
+		}
+		return err
+	})
+	return c.Note, storeError("checkpoint", err)
 }
 
 // eachEntry reads entries [from, to) in log order, a page at a time.

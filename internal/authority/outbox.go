@@ -133,7 +133,7 @@ func (a *Authority) attempt(ctx context.Context, ref DeliveryRef) error {
 		checkpoint.Note = ""
 	}
 	at := a.now()
-	sent := a.Deliverer.Deliver(ctx, Shipment{URL: hook.URL, ID: d.EventID, Body: d.Body, Secrets: []string{hook.Secret}, At: at, Checkpoint: checkpoint.Note})
+	sent := a.Deliverer.Deliver(ctx, Shipment{URL: hook.URL, ID: d.EventID, Body: d.Body, Secrets: []string{hook.Secret}, At: at, Checkpoint: shortened(checkpoint.Note, maxCarried)})
 	return a.Store.Update(ctx, ref.Org, func(tx Tx) error {
 		try := api.Attempt{Number: len(d.Attempts) + 1, At: at, StatusCode: sent.StatusCode, DurationMS: sent.Duration.Milliseconds(), Answer: sent.Answer}
 		if sent.Err != nil {

@@ -64,6 +64,8 @@ type Instance interface {
 	SigningKeys(ctx context.Context) ([]api.SigningKey, error)
 	// DueDeliveries lists pending deliveries whose time has come, oldest first: of one org, or of all if org is empty.
 	DueDeliveries(ctx context.Context, org string, now time.Time, limit int) ([]DeliveryRef, error)
+	// NotCosigned lists the orgs whose newest checkpoint, of a size above 0, a witness has not cosigned and whose next time for it has come: those that it was asked about longest ago first.
+	NotCosigned(ctx context.Context, vkey string, now time.Time, limit int) ([]string, error)
 	// ForgetErased removes what was erased from the files beside the database's own, where the store keeps such files; an error while somebody reads.
 	ForgetErased(ctx context.Context) error
 	// Ping reports whether the database answers.
@@ -76,6 +78,7 @@ type Snapshot interface {
 	EvidenceReader
 	RolloutReader
 	WebhookReader
+	WitnessReader
 	// APIKeys lists the org's keys, revoked ones too, oldest first.
 	APIKeys() ([]APIKey, error)
 }
@@ -89,6 +92,7 @@ type Tx interface {
 	EvidenceWriter
 	RolloutWriter
 	WebhookWriter
+	WitnessWriter
 	// SaveAPIKey adds or replaces a key.
 	SaveAPIKey(key APIKey) error
 }
@@ -340,6 +344,80 @@ type WebhookWriter interface {
 	AddAttempt(deliveryID string, a api.Attempt) error
 	// SupersedePromotes marks the pending promotes of a rollout superseded, clears their next time and returns how many.
 	SupersedePromotes(rolloutID string) (int, error)
+}
+
+// Cosignature is what a witness signed for a checkpoint.
+type Cosignature struct {
+	Size int64     // of the checkpoint
+	VKey string    // of the witness
+	At   time.Time // that the witness states, to the second
+	Line string    // of the signed note, with its end
+}
+
+// WitnessState is what a witness last answered about an org's log.
+type WitnessState struct {
+	VKey string
+	// Origin is that of the checkpoint that it was asked to cosign; Seen is the size of that log that it is known to have seen.
+	Origin string
+	Seen   int64
+	// CosignedSize is that of the largest checkpoint that it cosigned, CosignedAt the time that it stated; 0 and nil before the first.
+	CosignedSize int64
+	CosignedAt   *time.Time
+	AskedAt      time.Time
+	// StatusCode is that of its last answer, 0 if there was none; Error is why that was no cosignature, or empty.
+	StatusCode int
+	Error      string
+	// Failures counts the answers in a row that were no cosignature.
+	Failures int
+	// NextAt is when it may be asked again.
+	NextAt time.Time
+}
+
+// WitnessReader reads what witnesses said.
+type WitnessReader interface {
+	// Cosignatures lists those of the checkpoints of the sizes [from, before), by size, then by their time.
+	Cosignatures(from, before int64) ([]Cosignature, error)
+	// WitnessState reads that of one; ErrNotFound before it was asked.
+	WitnessState(vkey string) (WitnessState, error)
+	// WitnessStates lists all.
+	WitnessStates() ([]WitnessState, error)
+}
+
+// WitnessWriter keeps what witnesses say.
+type WitnessWriter interface {
+	// SaveCosignature adds one unless there is one of its size and witness; ErrNotFound if there is no checkpoint of the size.
+	SaveCosignature(c Cosignature) error
+	// SaveWitnessState adds or replaces.
+	SaveWitnessState(w WitnessState) error
+}
+
+// WitnessClient asks witnesses.
+type WitnessClient interface {
+	// AddCheckpoint makes one request of C2SP tlog-witness to a witness's URL. It
+	// never follows a redirect and returns within its own time limit.
+	AddCheckpoint(ctx context.Context, url string, r WitnessRequest) WitnessAnswer
+}
+
+// WitnessRequest asks for a cosignature.
+type WitnessRequest struct {
+	// Old is the size that the witness last saw, as far as the log knows.
+	Old int64
+	// Proof is the consistency proof from Old to the checkpoint; empty where Old is 0 or the checkpoint's size.
+	Proof      []tlog.Hash
+	Checkpoint string // the signed note
+}
+
+// WitnessAnswer is what came of a request.
+type WitnessAnswer struct {
+	// StatusCode is that of HTTP, or 0 with Err.
+	StatusCode int
+	// Lines is the body of a 200 as it came, Reason that of another answer, fit to be shown.
+	Lines  string
+	Reason string
+	// Size is what a 409 names as the size that the witness saw last; -1 if it names none.
+	Size int64
+	// Err is why there is no answer that could be read.
+	Err error
 }
 
 // Deliverer sends one webhook request.

@@ -62,6 +62,9 @@ func (a *Authority) ProveInclusion(ctx context.Context, p Principal, q Inclusion
 		if errors.Is(err, ErrNotFound) {
 			return nil
 		}
+		if err == nil {
+			err = cosigned(s, &c)
+		}
 		if err != nil {
 			return storeError("checkpoint", err)
 		}

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +19,7 @@ import (
 	"github.com/cobound/prova/internal/replay"
 	"github.com/cobound/prova/internal/rollout"
 	"github.com/cobound/prova/receipt"
+	"github.com/cobound/prova/verifiers/python/pythontest"
 )
 
 // log reads every receipt of the org back.
@@ -51,6 +55,83 @@ func logOf(items []replay.Item) replay.Log {
 	}
 }
 
+// logs are those that both verifiers replay, by name.
+type logs struct {
+	dir   string
+	names []string
+	want  map[string][]receipt.Check
+	// means names those of which the one in Python says that it does not make a mean's test, or figures.
+	means map[string]bool
+}
+
+func newLogs(t *testing.T) *logs {
+	t.Helper()
+	return &logs{dir: func() string { d := "/tmp/wpy3/logs/" + t.Name(); _ = os.MkdirAll(d, 0o755); return d }(), want: map[string][]receipt.Check{}, means: map[string]bool{}}
+}
+
+// keep adds a log and what the verifier in Go says of it.
+func (l *logs) keep(t *testing.T, name string, items []replay.Item) {
+	t.Helper()
+	l.means[name] = slices.ContainsFunc(items, func(i replay.Item) bool {
+		return i.Receipt.Kind == api.KindRolloutCreated && strings.Contains(string(i.Receipt.Body), `"statistic":"mean"`)
+	})
+	checks, err := replay.All(logOf(items))
+	if err != nil {
+		checks = []receipt.Check{{Check: replay.CheckReplay, Status: receipt.Undetermined, Detail: err.Error()}}
+	}
+	var text []byte
+	for _, item := range items {
+		raw := fmt.Appendf(nil, `{"body":%s,"key_id":"%s","signature":""}`, item.Receipt.Body, item.Receipt.KeyID)
+		text = receipt.AppendLine(text, item.Index, raw)
+	}
+	if err := os.WriteFile(filepath.Join(l.dir, strconv.Itoa(len(l.names))), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l.names, l.want[name] = append(l.names, name), checks
+}
+
+// agree lets the verifier in Python replay the logs, and wants the same of it.
+func (l *logs) agree(t *testing.T) {
+	t.Helper()
+	var paths []string
+	for i := range l.names {
+		paths = append(paths, filepath.Join(l.dir, strconv.Itoa(i)))
+	}
+	for i, text := range pythontest.Replay(t, paths...) {
+		var got []receipt.Check
+		if err := json.Unmarshal(text, &got); err != nil {
+			t.Fatal(err)
+		}
+		name := l.names[i]
+		want := l.want[name]
+		if l.means[name] {
+			ofMean := func(c receipt.Check) bool {
+				return c.Status == receipt.Undetermined && strings.Contains(c.Detail, "mean")
+			}
+			if want[0].Status == receipt.OK && !slices.ContainsFunc(got, ofMean) {
+				t.Errorf("%s: %s says nothing of the mean", name, text)
+			}
+			got = slices.DeleteFunc(got, ofMean)
+			want = slices.DeleteFunc(slices.Clone(want), func(c receipt.Check) bool { return c.Status == receipt.OK })
+		}
+		if !slices.EqualFunc(got, want, sameCheck) {
+			wanted, _ := json.Marshal(l.want[name])
+			t.Errorf("%s:\nPython %s\nGo     %s", name, text, wanted)
+		}
+	}
+}
+
+// sameCheck compares all but the words.
+func sameCheck(a, b receipt.Check) bool {
+	place := func(c receipt.Check) int64 {
+		if c.LogIndex == nil {
+			return -1
+		}
+		return *c.LogIndex
+	}
+	return a.Check == b.Check && a.Status == b.Status && a.EventID == b.EventID && place(a) == place(b)
+}
+
 // replays holds that every decision follows from the log.
 func (h *house) replays(least int64) []replay.Item {
 	h.t.Helper()
@@ -77,6 +158,8 @@ type world struct {
 	*house
 	rng *rand.Rand
 	n   int
+	// late are outcomes that were not sent yet.
+	late []api.Event
 }
 
 func (w *world) events(n int, weight, worse float64) {
@@ -110,6 +193,7 @@ func (w *world) events(n int, weight, worse float64) {
 // TestReplay plays worlds of every kind of gate, operators and attempts, and
 // recomputes each decision from the receipts alone.
 func TestReplay(t *testing.T) {
+	both := newLogs(t)
 	for name, c := range map[string]struct {
 		gates   []string
 		request func(*api.CreateRollout)
@@ -131,14 +215,7 @@ func TestReplay(t *testing.T) {
 			w := &world{house: h, rng: rand.New(rand.NewPCG(1, uint64(len(name))))}
 			w.events(120, 0, 1) // a history
 			request := canary("v36", "v37")
-			request.Gates = nil
-			for _, text := range c.gates {
-				g, err := api.ParseGate(text)
-				if err != nil {
-					t.Fatal(err)
-				}
-				request.Gates = append(request.Gates, g)
-			}
+			request.Gates = gatesOf(t, c.gates...)
 			if c.request != nil {
 				c.request(&request)
 			}
@@ -166,9 +243,128 @@ func TestReplay(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			h.replays(3)
+			both.keep(t, name, h.replays(3))
 		})
 	}
+	both.agree(t)
+}
+
+// oddEvents sends runs that lack metrics, or have odd ones, some of which become known later; of users, probes and models that repeat.
+func (w *world) oddEvents(n int, weight float64) {
+	w.t.Helper()
+	var events []api.Event
+	for range n {
+		release, worse := "v36", 1.0
+		if w.rng.Float64() < weight {
+			release, worse = "v37", 1.2
+		}
+		w.n++
+		e := event(release, w.rng.Float64() > 0.1*worse)
+		e.RunID, e.ProbeID, e.UnitID = fmt.Sprintf("run-%d", w.n), fmt.Sprintf("probe-%d", w.rng.IntN(90)), fmt.Sprintf("user-%d", w.rng.IntN(2*w.n))
+		e.Model = &api.EventModel{Name: "m", Version: strconv.Itoa(w.rng.IntN(2 + 2*int(worse/1.2)))}
+		for name, value := range map[string]api.Metric{
+			"flagged": api.Bool(w.rng.IntN(20) == 0), "score": api.Number(float64(w.rng.IntN(3)) / 2), "latency_ms": api.Number(1000 * worse * w.rng.ExpFloat64()),
+			"never": api.Bool(false),
+		} {
+			e.Metrics[name] = value
+		}
+		if release == "v36" {
+			e.Metrics["helpful"] = api.Bool(true)
+		}
+		if release == "v36" || w.rng.IntN(2) == 0 {
+			e.Metrics["graded"] = api.Bool(w.rng.IntN(9) > 0)
+		}
+		if w.rng.IntN(6) == 0 { // the outcome is known later, if at all
+			late := api.Event{Kind: api.KindOutcome, Source: api.EventSource{AppID: "claims-agent"}, RunID: e.RunID, Metrics: map[string]api.Metric{"success": e.Metrics["success"]}}
+			delete(e.Metrics, "success")
+			w.late = append(w.late, late)
+		}
+		events = append(events, e)
+		if len(w.late) > 10 {
+			i := w.rng.IntN(len(w.late))
+			events, w.late = append(events, w.late[i]), slices.Delete(w.late, i, i+1)
+		}
+	}
+	w.record(events...)
+}
+
+// TestReplayOfManyPolicies plays shadows of many policies on the same runs,
+// beside a canary that ends their epochs.
+func TestReplayOfManyPolicies(t *testing.T) {
+	h := newHouse(t)
+	w := &world{house: h, rng: rand.New(rand.NewPCG(9, 10))}
+	w.oddEvents(150, 0)
+	request := canary("v36", "v37")
+	request.Gates = gatesOf(t, "success", "latency_ms:p95:on=warn")
+	main := h.create(request).ID
+	var ids []string
+	for _, c := range []struct {
+		gates  string
+		change func(*api.CreateRollout)
+	}{
+		{"success:margin=0.02", func(r *api.CreateRollout) { r.Baseline = api.BaselineConcurrent }},
+		{"success:margin=5% flagged:margin=20%:on=hold", func(*api.CreateRollout) {}},
+		{"score:rate:better=higher:on=hold success", func(*api.CreateRollout) {}},
+		{"helpful:rate:better=higher success", func(r *api.CreateRollout) { r.Labels = map[string]string{"a": "b"} }},
+		{"graded:rate:better=higher never:rate:better=lower", func(r *api.CreateRollout) { r.MinRuns = ptr(int64(10)) }},
+		{"latency_ms:p99:margin=50 score:p50:margin=10%", func(r *api.CreateRollout) { r.Baseline = api.BaselineConcurrent }},
+		{"latency_ms:p50:margin=1%:on=hold success:on=warn", func(r *api.CreateRollout) { r.Confidence = ptr(0.9) }},
+		{"success latency_ms:p90", func(r *api.CreateRollout) { r.Guarantee = api.GuaranteeLook }},
+		{"success:pair=probe:margin=0.05", func(*api.CreateRollout) {}},
+		{"flagged:pair=probe success", func(r *api.CreateRollout) { r.RequirePairwise = true }},
+		{"success flagged", func(r *api.CreateRollout) {
+			r.MinRuns, r.FirstLook, r.Steps, r.ErrorBudget = ptr(int64(5)), ptr(int64(1)), []int{50, 100}, ptr(0.2)
+		}},
+		{"flagged success", func(r *api.CreateRollout) {
+			r.Unit, r.PromoteOn, r.PromoteMargin = api.UnitUnit, api.PromoteNonInferior, ptr(0.1)
+		}},
+		{"success:margin=0.3 latency_ms:p95:margin=2000%", func(r *api.CreateRollout) { r.MinRuns = ptr(int64(300)) }},
+	} {
+		r := canary("v36", "v37")
+		r.Mode, r.Gates = api.ModeShadow, gatesOf(t, strings.Fields(c.gates)...)
+		c.change(&r)
+		ids = append(ids, h.create(r).ID)
+	}
+	for i := range 14 {
+		w.oddEvents(50, []float64{0.2, 0.2, 0.5, 0.9, 1}[i%5])
+		h.clock.pass(time.Duration(w.rng.IntN(8)) * time.Hour)
+		if i%3 == 0 {
+			_, _ = h.Evaluate(h.ctx, h.owner, main)
+		}
+		if i == 8 {
+			_, _ = h.PromoteStep(h.ctx, h.owner, main, "enough")
+		}
+		for j, id := range ids {
+			if (i+j)%2 == 0 {
+				h.tick(id)
+			}
+		}
+	}
+	both := newLogs(t)
+	items := h.replays(60)
+	both.keep(t, "as it was", items)
+	for i := range 3 { // one run the other way round, early, later and late
+		changed := slices.Clone(items)
+		at := len(items)/4*(i+1) + slices.IndexFunc(items[len(items)/4*(i+1):], func(i replay.Item) bool {
+			return strings.Contains(string(i.Receipt.Body), `"success":true`) && i.Receipt.Source.Release == "v37"
+		})
+		changed[at].Receipt.Body = []byte(strings.Replace(string(changed[at].Receipt.Body), `"success":true`, `"success":false`, 1))
+		both.keep(t, fmt.Sprintf("changed at %d", at), changed)
+		both.keep(t, fmt.Sprintf("removed at %d", at), slices.Delete(slices.Clone(items), at, at+1))
+	}
+	both.agree(t)
+}
+
+func gatesOf(t *testing.T, texts ...string) (gates []api.Gate) {
+	t.Helper()
+	for _, text := range texts {
+		g, err := api.ParseGate(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		gates = append(gates, g)
+	}
+	return gates
 }
 
 // TestReplayNamesWhatDiffers: a run that is changed, removed or added is named.
@@ -202,6 +398,8 @@ func TestReplayNamesWhatDiffers(t *testing.T) {
 		}
 	}
 	double := slices.Insert(slices.Clone(items), candidate, items[candidate])
+	both := newLogs(t)
+	both.keep(t, "as it was", items)
 	for name, c := range map[string]struct {
 		log  []replay.Item
 		what string
@@ -217,6 +415,7 @@ func TestReplayNamesWhatDiffers(t *testing.T) {
 		"what the tick saw":        {decisions(`"log_size":`, `"log_size":9`), "log_size", "had not come so far"},
 		"something that it is not": {decisions(`"decision":`, `"also":1,"decision":`), "also", "recomputed"},
 	} {
+		both.keep(t, name, c.log)
 		report, err := replay.Rollouts(logOf(c.log), "claims-agent", api.DefaultEnvironment)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -230,6 +429,7 @@ func TestReplayNamesWhatDiffers(t *testing.T) {
 			t.Errorf("%s: %+v", name, f)
 		}
 	}
+	both.agree(t)
 }
 
 // TestReplayOfBeginnings: what a rollout's beginning says of earlier attempts
@@ -286,6 +486,7 @@ func TestReplayOfBeginnings(t *testing.T) {
 	if history.Runs != 200 {
 		t.Fatalf("the history has %d runs, want the 200 of the last 30 days", history.Runs)
 	}
+	both := newLogs(t)
 	for name, c := range map[string]struct {
 		log  []replay.Item
 		what string
@@ -300,6 +501,7 @@ func TestReplayOfBeginnings(t *testing.T) {
 		"a continuation from another history":           {edit(begun[1], `"first_index":`, `"first_index":1`), "history"},
 		"another policy than the one that it continues": {edit(begun[1], `"policy_digest":"`, `"policy_digest":"0`), "policy_digest"},
 	} {
+		both.keep(t, name, c.log)
 		report, err := replay.Rollouts(logOf(c.log), "claims-agent", api.DefaultEnvironment)
 		if err != nil || len(report.Findings) == 0 {
 			t.Errorf("%s: %d decisions are verified, %v", name, report.Decisions, err)
@@ -314,6 +516,9 @@ func TestReplayOfBeginnings(t *testing.T) {
 	if report, err := replay.Rollouts(later, "claims-agent", api.DefaultEnvironment); err != nil || len(report.Findings) > 0 || report.Decisions < 4 {
 		t.Errorf("a log that begins later: %+v, %v", report, err)
 	}
+	both.keep(t, "as it was", items)
+	both.keep(t, "a log that begins later", items[history.FirstIndex:])
+	both.agree(t)
 }
 
 // TestReplayThatCannotBeMade is undetermined, never verified.
@@ -333,15 +538,18 @@ func TestReplayThatCannotBeMade(t *testing.T) {
 			otherEngine[i].Receipt.Body = []byte(strings.ReplaceAll(string(item.Receipt.Body), api.Engine, "prova-engine/0"))
 		}
 	}
+	both := newLogs(t)
 	for name, log := range map[string][]replay.Item{
 		"without its beginning": slices.Delete(slices.Clone(items), created, created+1),
 		"of another engine":     otherEngine,
 		"without a decision":    items[:created],
 		"empty":                 nil,
 	} {
+		both.keep(t, name, log)
 		checks, err := replay.All(logOf(log))
 		if err != nil || len(checks) != 1 || checks[0].Status != receipt.Undetermined {
 			t.Errorf("%s: %+v, %v", name, checks, err)
 		}
 	}
+	both.agree(t)
 }

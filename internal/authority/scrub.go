@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -106,6 +107,7 @@ func (s *scrub) found(d api.Damage) error {
 type logPart struct {
 	entries     []Entry
 	checkpoints map[int64]api.Checkpoint
+	cosigned    map[int64][]Cosignature
 	nodes       map[receipt.Node]bool
 }
 
@@ -146,7 +148,7 @@ func (s *scrub) page(ctx context.Context) error {
 }
 
 func (s *scrub) read(snap Snapshot, end int64) (logPart, error) {
-	part := logPart{checkpoints: map[int64]api.Checkpoint{}, nodes: map[receipt.Node]bool{}}
+	part := logPart{checkpoints: map[int64]api.Checkpoint{}, cosigned: map[int64][]Cosignature{}, nodes: map[receipt.Node]bool{}}
 	var err error
 	if part.entries, err = snap.Entries(EntryFilter{From: s.next, Before: end}, scrubPage); err != nil {
 		return part, err
@@ -157,6 +159,13 @@ func (s *scrub) read(snap Snapshot, end int64) (logPart, error) {
 	}
 	for _, c := range list {
 		part.checkpoints[c.Size] = c
+	}
+	cosigned, err := snap.Cosignatures(s.next, end+1)
+	if err != nil {
+		return part, err
+	}
+	for _, c := range cosigned {
+		part.cosigned[c.Size] = append(part.cosigned[c.Size], c)
 	}
 	// At most one node of each level ends in a page.
 	for level, width := 1, int64(receipt.TileWidth); width <= end; level, width = level+1, width*receipt.TileWidth {
@@ -238,7 +247,29 @@ func (s *scrub) checkpointAt(ctx context.Context, part logPart) error {
 	case signed.Size != c.Size || signed.Root != s.tree.Root() || c.RootHash != signed.Root.String():
 		d.Detail = fmt.Sprintf("the checkpoint of size %d says size %d and root %s, the receipts have the root %s", c.Size, signed.Size, signed.Root, s.tree.Root())
 	default:
-		return nil
+		return s.cosignatures(c, part.cosigned[c.Size])
 	}
 	return s.found(d)
+}
+
+// cosignatures verifies what witnesses signed for a checkpoint, each by the key that it was asked with.
+func (s *scrub) cosignatures(c api.Checkpoint, collected []Cosignature) error {
+	for _, k := range collected {
+		w, err := receipt.ParseWitness(k.VKey)
+		var at time.Time
+		if err == nil {
+			at, _, err = w.Cosigned(c.Note + k.Line)
+		}
+		if err == nil && !at.Equal(k.At) {
+			err = fmt.Errorf("it states the time %s, and is kept with %s", at, k.At)
+		}
+		if err == nil {
+			continue
+		}
+		detail := fmt.Sprintf("the cosignature of the checkpoint of size %d by %s does not verify: %v", c.Size, k.VKey, err)
+		if err := s.found(api.Damage{LogIndex: c.Size, Check: string(receipt.CheckWitnesses), Detail: detail}); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -151,7 +151,7 @@ func playVectors(t *testing.T) rolloutVectors {
 	play("v2", "v3", 0.6)
 
 	var b bytes.Buffer
-	if err := h.Export(h.ctx, h.owner, 0, &b); err != nil {
+	if err := h.Export(h.ctx, h.owner, 0, 0, &b); err != nil {
 		t.Fatal(err)
 	}
 	v.Export = strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")

@@ -52,9 +52,11 @@ type Evidence interface {
 	// Receipts lists newest first.
 	Receipts(ctx context.Context, p authority.Principal, f authority.EntryFilter, cursor string, limit int) (api.List[api.ReceiptItem], error)
 	// Export writes NDJSON from a log index on. An error before the first byte leaves w untouched.
-	Export(ctx context.Context, p authority.Principal, from int64, w io.Writer) error
+	// It waits up to a time for cosignatures of the checkpoint in it.
+	Export(ctx context.Context, p authority.Principal, from int64, wait time.Duration, w io.Writer) error
 	// Bundle writes a tar of what verifies a receipt, a rollout or a range offline. An error before the first byte leaves w untouched.
-	Bundle(ctx context.Context, p authority.Principal, scope receipt.Scope, w io.Writer) error
+	// It waits up to a time for cosignatures of the checkpoint in it.
+	Bundle(ctx context.Context, p authority.Principal, scope receipt.Scope, wait time.Duration, w io.Writer) error
 	// Erase deletes payload fields of a receipt, for good.
 	Erase(ctx context.Context, p authority.Principal, eventID string, r api.Erase) (api.Erasure, error)
 	SigningKeys(ctx context.Context) ([]api.SigningKey, error)
@@ -74,10 +76,14 @@ type SigningKeyChanges interface {
 type Log interface {
 	// Checkpoint signs the present head.
 	Checkpoint(ctx context.Context, p authority.Principal) (api.Checkpoint, error)
+	// CosignedCheckpoint does so and waits up to a time for cosignatures.
+	CosignedCheckpoint(ctx context.Context, p authority.Principal, wait time.Duration) (api.Checkpoint, error)
 	// CheckpointAt reads one that was signed before.
 	CheckpointAt(ctx context.Context, p authority.Principal, size int64) (api.Checkpoint, error)
 	// Checkpoints lists largest first.
 	Checkpoints(ctx context.Context, p authority.Principal, cursor string, limit int) (api.List[api.Checkpoint], error)
+	// Witnesses lists those that are asked to cosign, in the order of the configuration.
+	Witnesses(ctx context.Context, p authority.Principal) ([]api.Witness, error)
 	ProveInclusion(ctx context.Context, p authority.Principal, q authority.InclusionQuery) (api.InclusionProof, error)
 	// Scrub verifies what is stored and calls damage for what is not as it was logged.
 	Scrub(ctx context.Context, p authority.Principal, damage func(api.Damage) error, progress func(done, size int64) error) (api.ScrubResult, error)

@@ -45,19 +45,27 @@ func (s *service) receipt(ctx context.Context, who authority.Principal, id strin
 	return ok(s.cases.Receipt(ctx, who, id))
 }
 
-func readFrom(r *request) int64 {
-	return r.integer("from", 0, 0, maxInteger)
+// evidence is what is asked for, and how long the answer may wait for cosignatures of its checkpoint.
+type evidence[T any] struct {
+	of   T
+	wait time.Duration
 }
 
-func (s *service) export(ctx context.Context, who authority.Principal, from int64) (reply, error) {
+func readFrom(r *request) evidence[int64] {
+	return evidence[int64]{r.integer("from", 0, 0, maxInteger), r.cosignWait()}
+}
+
+func (s *service) export(ctx context.Context, who authority.Principal, in evidence[int64]) (reply, error) {
 	return reply{contentType: typeNDJSON, stream: func(w io.Writer) error {
-		return s.cases.Export(ctx, who, from, w)
+		return s.cases.Export(ctx, who, in.of, in.wait, w)
 	}}, nil
 }
 
-func readReceiptScope(r *request) receipt.Scope { return receipt.Scope{Receipt: byID(r)} }
+func readReceiptScope(r *request) evidence[receipt.Scope] {
+	return evidence[receipt.Scope]{receipt.Scope{Receipt: byID(r)}, r.cosignWait()}
+}
 
-func readScope(r *request) receipt.Scope {
+func readScope(r *request) evidence[receipt.Scope] {
 	scope := receipt.Scope{Rollout: r.text("rollout")}
 	from, to := r.integer("from", absent, 0, maxInteger), r.integer("to", absent, 1, maxInteger)
 	if from != absent {
@@ -69,12 +77,12 @@ func readScope(r *request) receipt.Scope {
 	if (scope.Rollout == "") == (from == absent) || to != absent && to <= from {
 		r.note(invalid("/rollout", "name a rollout, or from and, behind it, to: the log index at which the range ends (exclusive)"))
 	}
-	return scope
+	return evidence[receipt.Scope]{scope, r.cosignWait()}
 }
 
-func (s *service) bundle(ctx context.Context, who authority.Principal, scope receipt.Scope) (reply, error) {
+func (s *service) bundle(ctx context.Context, who authority.Principal, in evidence[receipt.Scope]) (reply, error) {
 	return reply{contentType: typeTar, stream: func(w io.Writer) error {
-		return s.cases.Bundle(ctx, who, scope, w)
+		return s.cases.Bundle(ctx, who, in.of, in.wait, w)
 	}}, nil
 }
 
@@ -123,7 +131,7 @@ type tail struct {
 }
 
 func readRuns(r *request) tail {
-	in := tail{entryList: entryList{readEntryFilter(r), r.page()}, wait: r.wait()}
+	in := tail{entryList: entryList{readEntryFilter(r), r.page()}, wait: r.cosignWait()}
 	in.filter.Kind = api.KindAgentRun
 	after := r.integer("after", -1, -1, maxInteger-1)
 	in.ascending = r.query.Get("after") != ""

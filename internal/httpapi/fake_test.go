@@ -28,6 +28,7 @@ type fake struct {
 	cursor   string
 	limit    int
 	argument any
+	wait     time.Duration
 	record   func([]authority.Submission) []api.IngestResult
 	tick     api.Tick
 	rollout  func(context.Context) (api.Rollout, error)
@@ -152,7 +153,8 @@ func (f *fake) RunsAfter(_ context.Context, _ authority.Principal, e authority.E
 	return f.list(e, "", limit)
 }
 
-func (f *fake) Export(_ context.Context, _ authority.Principal, from int64, w io.Writer) error {
+func (f *fake) Export(_ context.Context, _ authority.Principal, from int64, wait time.Duration, w io.Writer) error {
+	f.wait = wait
 	if f.export != nil {
 		return f.export(w)
 	}
@@ -163,8 +165,8 @@ func (f *fake) Export(_ context.Context, _ authority.Principal, from int64, w io
 	return err
 }
 
-func (f *fake) Bundle(_ context.Context, _ authority.Principal, scope receipt.Scope, w io.Writer) error {
-	f.argument = scope
+func (f *fake) Bundle(_ context.Context, _ authority.Principal, scope receipt.Scope, wait time.Duration, w io.Writer) error {
+	f.argument, f.wait = scope, wait
 	if f.export != nil {
 		return f.export(w)
 	}
@@ -188,6 +190,11 @@ func (f *fake) Checkpoint(context.Context, authority.Principal) (api.Checkpoint,
 	return api.Checkpoint{Origin: "o", Size: 1, RootHash: "AA==", Note: "o\n1\nAA==\n"}, f.err
 }
 
+func (f *fake) CosignedCheckpoint(ctx context.Context, p authority.Principal, wait time.Duration) (api.Checkpoint, error) {
+	f.wait = wait
+	return f.Checkpoint(ctx, p)
+}
+
 func (f *fake) CheckpointAt(ctx context.Context, p authority.Principal, size int64) (api.Checkpoint, error) {
 	f.argument = size
 	return f.Checkpoint(ctx, p)
@@ -202,6 +209,13 @@ func (f *fake) Checkpoints(ctx context.Context, p authority.Principal, cursor st
 	f.cursor, f.limit = cursor, limit
 	c, err := f.Checkpoint(ctx, p)
 	return api.List[api.Checkpoint]{Items: []api.Checkpoint{c}, NextCursor: "n"}, err
+}
+
+func (f *fake) Witnesses(context.Context, authority.Principal) ([]api.Witness, error) {
+	return []api.Witness{
+		{Name: "w", VKey: "w+1a2b3c4d+BA==", URL: "https://w.example/"},
+		{Name: "w", VKey: "w+1a2b3c4d+BB==", URL: "http://w.example/", CosignedSize: 7, CosignedAt: &at, AskedAt: &at, StatusCode: 404, Error: "e", NextAt: &at},
+	}, f.err
 }
 
 func (f *fake) ProveInclusion(_ context.Context, _ authority.Principal, q authority.InclusionQuery) (api.InclusionProof, error) {

@@ -15,13 +15,19 @@ import (
 // absent is the value of a whole number that was not given.
 const absent = -1
 
-func readSize(r *request) int64 { return r.integer("size", absent, 0, maxInteger) }
-
-func (s *service) checkpoint(ctx context.Context, who authority.Principal, size int64) (reply, error) {
-	if size == absent {
-		return ok(s.cases.Checkpoint(ctx, who))
+func readSize(r *request) evidence[int64] {
+	in := evidence[int64]{r.integer("size", absent, 0, maxInteger), r.cosignWait()}
+	if in.of != absent && in.wait > 0 {
+		r.note(invalid("/wait", "wait is for the present head: witnesses are asked about no earlier size"))
 	}
-	return ok(s.cases.CheckpointAt(ctx, who, size))
+	return in
+}
+
+func (s *service) checkpoint(ctx context.Context, who authority.Principal, in evidence[int64]) (reply, error) {
+	if in.of == absent {
+		return ok(s.cases.CosignedCheckpoint(ctx, who, in.wait))
+	}
+	return ok(s.cases.CheckpointAt(ctx, who, in.of))
 }
 
 func (s *service) checkpoints(ctx context.Context, who authority.Principal, in page) (reply, error) {
@@ -87,6 +93,10 @@ func (s *service) tile(ctx context.Context, who authority.Principal, t authority
 		return reply{}, err
 	}
 	return reply{status: http.StatusOK, header: map[string]string{"Cache-Control": tileCache}, contentType: typeBytes, body: data}, nil
+}
+
+func (s *service) witnesses(ctx context.Context, who authority.Principal, _ struct{}) (reply, error) {
+	return all(s.cases.Witnesses(ctx, who))
 }
 
 func readScrub(r *request) struct{} {

@@ -58,6 +58,7 @@ func TestMembersAreTheDocument(t *testing.T) {
 		api.Check{},
 		api.Reason{},
 		api.Rollout{},
+		api.Witness{},
 		api.Policy{},
 		api.CreateRollout{},
 		api.RolloutLedger{},

@@ -193,6 +193,13 @@ func (r *request) wait() time.Duration {
 	return d
 }
 
+// maxCosignWait is the longest that an answer waits for cosignatures: less than
+// a server that stops has for the requests under way.
+const maxCosignWait = 10 * time.Second
+
+// cosignWait reads how long the answer may wait for cosignatures.
+func (r *request) cosignWait() time.Duration { return min(r.wait(), maxCosignWait) }
+
 // extend gives the answer d from now on, whatever the server's limit is. (The
 // limit on reading ends by itself when the request has been read.)
 func (r *request) extend(d time.Duration) {

@@ -41,6 +41,7 @@ func (s *service) vaultRoutes() []route {
 		{"GET /api/v1/log/proof/consistency", api.AuditRead, serve(readConsistency, s.consistency)},
 		{"GET /api/v1/log/tiles/checkpoint", api.AuditRead, serve(nothing, s.checkpointNote)},
 		{"GET /api/v1/log/tiles/tile/{tile...}", api.AuditRead, serve(readTile, s.tile)},
+		{"GET /api/v1/log/witnesses", api.AuditRead, serve(nothing, s.witnesses)},
 		{"POST /api/v1/log/scrub", api.AuditRead, serve(readScrub, s.scrub)},
 		{"GET /api/v1/keys", open, serve(nothing, s.signingKeys)},
 		{"GET /api/v1/keys/{id}", open, serve(byID, s.signingKey)},

@@ -276,3 +276,19 @@ func TestServerIsLimited(t *testing.T) {
 		t.Error("another handler can be served too")
 	}
 }
+
+// Whoever asks for evidence says how long it may wait for cosignatures, within bounds.
+func TestCosignWait(t *testing.T) {
+	f := &fake{}
+	h, _ := serving(t, f)
+	for _, path := range []string{"/api/v1/audit/export?from=1&", "/api/v1/audit/bundle?from=1&", "/api/v1/audit/receipts/evt_1/bundle?", "/api/v1/log/checkpoint?"} {
+		for query, want := range map[string]time.Duration{"": 0, "wait=1500ms": 1500 * time.Millisecond, "wait=1h": 10 * time.Second} {
+			f.wait = -1
+			if w := ask(h, "GET", path+query, ""); w.Code != 200 || f.wait != want {
+				t.Errorf("%s%s: status %d, waits %s, want %s", path, query, w.Code, f.wait, want)
+			}
+		}
+		wantProblem(t, ask(h, "GET", path+"wait=soon", ""), 400, "invalid")
+	}
+	wantProblem(t, ask(h, "GET", "/api/v1/log/checkpoint?size=3&wait=1s", ""), 400, "invalid")
+}

@@ -89,6 +89,10 @@ func (s *servers) DueDeliveries(ctx context.Context, org string, now time.Time, 
 	return s.one().DueDeliveries(ctx, org, now, limit)
 }
 
+func (s *servers) NotCosigned(ctx context.Context, vkey string, now time.Time, limit int) ([]string, error) {
+	return s.one().NotCosigned(ctx, vkey, now, limit)
+}
+
 func (s *servers) Ping(ctx context.Context) error { return s.one().Ping(ctx) }
 
 func (s *servers) Close() error { return errors.Join(s.stores[0].Close(), s.stores[1].Close()) }

@@ -13,13 +13,15 @@ import io
 import json
 import os
 import sys
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from prova.bundle import open_directory, open_tar, verify_bundle
 from prova.canonical import MAX_BYTES
 from prova.export import HEAD, verify_export
 from prova.log import Options
 from prova.notes import BadNote, parse_checkpoint
+from prova.receipt import Receipt
+from prova.replay import Replay
 from prova.report import FAILED, MALFORMED, OK, UNDETERMINED, VERIFIED, Report
 from prova.single import verify_single
 from prova.tar import BLOCK, is_tar
@@ -49,6 +51,7 @@ def arguments(args: List[str]) -> argparse.Namespace:
     p.add_argument("--key", action="append", default=[], help="a public key that is trusted, or a file of them; may be repeated")
     p.add_argument("--head", action="append", default=[], help="a checkpoint that was saved earlier and that the log must continue")
     p.add_argument("--policy", help="which witnesses must have cosigned the checkpoint, and how many: a C2SP tlog-policy")
+    p.add_argument("--replay", action="store_true", help="also recompute every decision of a rollout from the runs in the file, and compare the bytes")
     p.add_argument("--json", action="store_true", help="print the reports as JSON, one line for each file")
     p.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="how many processes verify a long export")
     return p.parse_args(args)
@@ -85,9 +88,15 @@ def trust_of(keys: List[str], heads: List[str], policy: Optional[str]) -> Trust:
     return trust
 
 
-def verify_file(name: str, trust: Trust, processes: int) -> Report:
+def replayed(name: str, trust: Trust, processes: int) -> Report:
+    """Verifies a file and recomputes its decisions from the runs that were verified."""
+    replay = Replay()
+    return replay.finish(verify_file(name, trust, processes, replay.seen))
+
+
+def verify_file(name: str, trust: Trust, processes: int, seen: Optional[Callable[[int, Receipt], None]] = None) -> Report:
     """Verifies a bundle if it is a directory or a tar, an export if the first line begins one, else a receipt."""
-    options = Options(processes, lambda n: show(f"{n} receipts of {name}"))
+    options = Options(processes, lambda n: show(f"{n} receipts of {name}"), seen)
     if name != "-" and os.path.isdir(name):
         return shown(verify_bundle(open_directory(name), trust, options))
     try:
@@ -157,7 +166,7 @@ def main(args: Optional[List[str]] = None) -> int:
         trust = trust_of(options.key, options.head, options.policy)
         code = 0
         for name in options.file:
-            report = verify_file(name, trust, options.processes)
+            report = (replayed if options.replay else verify_file)(name, trust, options.processes)
             if options.json:
                 print(json.dumps({"file": name, **report.json()}, ensure_ascii=False, separators=(",", ":")), flush=True)
             else:

@@ -22,6 +22,7 @@ type ReceiptsBundle struct {
 	From    *int64 `xor:"scope" required:"" placeholder:"INDEX" help:"Of the log from this index on."`
 	To      *int64 `placeholder:"INDEX" help:"With --from, up to this index (exclusive). Without it to the end of the log."`
 	Out     string `required:"" placeholder:"FILE.tar|DIR" help:"Where to write: a tar, or a new directory if the name does not end in .tar."`
+	CosignWait
 }
 
 // Help shows an example.
@@ -41,7 +42,7 @@ func (c ReceiptsBundle) Run(ctx context.Context, env *cli.Env) error {
 	if _, err := os.Lstat(c.Out); err == nil && !c.isTar() {
 		return cli.Usagef("--out: %s is there already; give the name of a new directory, or of a file that ends in .tar", c.Out)
 	}
-	stream, err := client.Bundle(ctx, receipt.Scope{Rollout: c.Rollout, Receipt: c.Receipt, From: c.From, To: c.To})
+	stream, err := client.Bundle(ctx, receipt.Scope{Rollout: c.Rollout, Receipt: c.Receipt, From: c.From, To: c.To}, c.options()...)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/cobound/prova/internal/cli"
 	"github.com/cobound/prova/internal/cli/connect"
@@ -105,6 +106,20 @@ func (c ReceiptsList) Run(ctx context.Context, env *cli.Env) error {
 type ReceiptsExport struct {
 	From int64  `default:"0" placeholder:"INDEX" help:"The log index to begin at (default ${default})."`
 	Out  string `placeholder:"FILE" help:"Where to write (default stdout). An existing file is replaced when the export is whole."`
+	CosignWait
+}
+
+// CosignWait is embedded by commands that take a checkpoint along.
+type CosignWait struct {
+	Wait time.Duration `placeholder:"TIME" help:"Wait so long, such as 5s and at most 10s, until the server's witnesses have cosigned the head of the log."`
+}
+
+// options are those of the client.
+func (c CosignWait) options() []prova.EvidenceOption {
+	if c.Wait <= 0 {
+		return nil
+	}
+	return []prova.EvidenceOption{prova.Cosigned(c.Wait)}
 }
 
 // Help shows an example.
@@ -121,7 +136,7 @@ func (c ReceiptsExport) Run(ctx context.Context, env *cli.Env) error {
 	if err != nil {
 		return err
 	}
-	stream, err := client.Export(ctx, c.From)
+	stream, err := client.Export(ctx, c.From, c.options()...)
 	if err != nil {
 		return err
 	}

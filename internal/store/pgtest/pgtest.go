@@ -107,6 +107,9 @@ func Server(t testing.TB) string {
 	return shared.cluster.url()
 }
 
+// Program is the path of a program of the newest installed server, such as pg_dump.
+func Program(name string) string { return filepath.Join(programs(), name) }
+
 // programs is the directory of the newest installed server, empty if there is none.
 func programs() string {
 	newest, best := "", 0

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"errors"
+
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/authority"
 	"github.com/cobound/prova/internal/stats"
@@ -33,6 +35,9 @@ func (f *fixture) fill(org, mark string) {
 			}
 		}
 		_, err := tx.SaveCheckpoint(api.Checkpoint{Size: 1, Note: mark})
+		if err == nil {
+			err = errors.Join(tx.SaveCosignature(cosignature(1, "w1", 1)), tx.SaveWitnessState(witnessState("w1")))
+		}
 		return err
 	})
 }
@@ -93,6 +98,12 @@ func look(s authority.Snapshot) map[string]any {
 	one("delivery", v17, err)
 	v18, err := s.APIKeys()
 	keep("API keys", v18, err, len(v18))
+	v19, err := s.Cosignatures(0, 9)
+	keep("cosignatures", v19, err, len(v19))
+	v20, err := s.WitnessState("w1")
+	one("witness state", v20, err)
+	v21, err := s.WitnessStates()
+	keep("witness states", v21, err, len(v21))
 	return found
 }
 
@@ -106,8 +117,8 @@ func testIsolation(f *fixture) {
 	}
 	var before map[string]any
 	f.view("acme", func(s authority.Snapshot) error { before = look(s); return nil })
-	if len(before) != 25 {
-		f.Errorf("acme sees %d things of its own, want 25", len(before))
+	if len(before) != 28 {
+		f.Errorf("acme sees %d things of its own, want 28", len(before))
 	}
 
 	// The same ids in another org, and what is done to them there, change nothing.
@@ -123,6 +134,8 @@ func testIsolation(f *fixture) {
 			tx.SaveDelivery(api.Delivery{ID: "d1", Status: api.DeliveryFailed}),
 			add(tx, entry("e2")),
 			tx.DeleteWebhook("wh_1"),
+			tx.SaveCosignature(cosignature(1, "w2", 2)),
+			tx.SaveWitnessState(authority.WitnessState{VKey: "w1", Error: "of other", AskedAt: start, NextAt: start}),
 		} {
 			if err != nil {
 				return err

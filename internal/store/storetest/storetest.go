@@ -39,6 +39,9 @@ func Run(t *testing.T, open func(t *testing.T) authority.Store) {
 		{"Entries", testEntries},
 		{"RunEntries", testRunEntries},
 		{"Checkpoints", testCheckpoints},
+		{"Cosignatures", testCosignatures},
+		{"WitnessStates", testWitnessStates},
+		{"NotCosigned", testNotCosigned},
 		{"Hashes", testHashes},
 		{"SaveNodes", testSaveNodes},
 		{"WritesNeedTheLock", testWritesNeedTheLock},
@@ -71,6 +74,7 @@ func Run(t *testing.T, open func(t *testing.T) authority.Store) {
 		{"ConcurrentClaims", testConcurrentClaims},
 		{"ConcurrentSupersede", testConcurrentSupersede},
 		{"ConcurrentCheckpoints", testConcurrentCheckpoints},
+		{"ConcurrentCosignatures", testConcurrentCosignatures},
 		{"Snapshot", testSnapshot},
 	} {
 		t.Run(c.name, func(t *testing.T) {

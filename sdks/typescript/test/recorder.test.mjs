@@ -308,6 +308,10 @@ test("batches wait for others, but not when they are full", async (t) => {
   assert.deepEqual(server.requests.map((q) => q.events.length), [10, 10]);
   await r.flush();
   assert.deepEqual(server.requests.map((q) => q.events.length), [10, 10, 5]);
+  const quick = recorder(t, { baseURL: server.url });
+  await new Promise((resolve) => setTimeout(resolve, 50)); // it waits, with nothing to send
+  quick.r.record({ metrics: { i: 25 } });
+  await until("one is sent by itself", () => server.events().length === 26);
 });
 
 test("a batch stays below its bytes, and what is larger goes alone", async (t) => {

@@ -7,6 +7,7 @@ double does not carry to the last digit or that leaves the safe integers.
 from __future__ import annotations
 
 import re
+from math import isfinite
 from typing import Any, Dict, List, Tuple
 
 MAX_BYTES = 1 << 20
@@ -198,6 +199,8 @@ def parse_line(src: bytes) -> Value:
 
 def number_text(value: float) -> str:
     """A finite number as ECMAScript writes it."""
+    if not isfinite(value):
+        raise BadJSON(f"{value} has no text")
     if value == 0:
         return "0"
     sign = "-" if value < 0 else ""

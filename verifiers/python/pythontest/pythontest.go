@@ -51,12 +51,28 @@ func Verify(t testing.TB, args ...string) (lines []json.RawMessage, code int) {
 	if stderr != "" {
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}
-	for dec := json.NewDecoder(bytes.NewReader([]byte(stdout))); dec.More(); {
-		var line json.RawMessage
-		if err := dec.Decode(&line); err != nil {
-			t.Fatalf("%v in %s", err, stdout)
-		}
-		lines = append(lines, line)
+	return decodeAll(t, stdout), code
+}
+
+// Replay replays logs, files of lines as in an export whose signatures nobody
+// checks, and returns the list of checks that is printed of each, in their order.
+func Replay(t testing.TB, logs ...string) []json.RawMessage {
+	t.Helper()
+	stdout, stderr, code := Run(t, append([]string{"pythontest/replay_logs.py"}, logs...)...)
+	if code != 0 || stderr != "" {
+		t.Fatalf("exit code %d: %s", code, stderr)
 	}
-	return lines, code
+	return decodeAll(t, stdout)
+}
+
+func decodeAll(t testing.TB, text string) (values []json.RawMessage) {
+	t.Helper()
+	for dec := json.NewDecoder(bytes.NewReader([]byte(text))); dec.More(); {
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			t.Fatalf("%v in %s", err, text)
+		}
+		values = append(values, value)
+	}
+	return values
 }

@@ -1,0 +1,152 @@
+"""The frozen policy of a rollout and its gates."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, List, NamedTuple, Optional
+
+ENGINE = "prova-engine/1"
+RATE, MEAN = "rate", "mean"
+QUANTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
+
+
+class Unreadable(ValueError):
+    """Something that cannot be recomputed from, though it was signed."""
+
+
+class Gate(NamedTuple):
+    metric: str
+    statistic: str
+    better: str
+    margin: float  # in units of the metric, or a share if relative
+    relative: bool
+    pair: str
+    on: str
+
+    @property
+    def id(self) -> str:
+        return f"{self.metric}:{self.statistic}" + (f":{self.pair}" if self.pair else "")
+
+    @property
+    def decides(self) -> bool:
+        return self.on != "warn"
+
+    @property
+    def higher(self) -> bool:
+        return self.better == "higher"
+
+    def margin_text(self) -> str:
+        """A relative margin as it stands in a gate."""
+        return f"{self.margin * 100:.12g}%"
+
+    def json(self) -> dict:
+        out = {"metric": self.metric, "statistic": self.statistic, "better": self.better, "on": self.on}
+        out["margin"] = self.margin_text() if self.relative else self.margin
+        return {**out, "pair": self.pair} if self.pair else out
+
+
+class Policy(NamedTuple):
+    mode: str
+    steps: List[int]
+    min_runs: int
+    first_look: int
+    gates: List[Gate]
+    confidence: float
+    guarantee: str
+    error_budget: float
+    promote_on: str
+    promote_margin: Optional[float]
+    require_pairwise: bool
+    baseline: str
+    srm: str
+    unit: str
+
+    @property
+    def only_pairs(self) -> bool:
+        """Every gate that decides is on pairs."""
+        return all(g.pair for g in self.gates if g.decides)
+
+    @property
+    def planned(self) -> float:
+        """The information of the declared ramp."""
+        v = 0.0
+        for w in self.steps:
+            if w < 100:
+                v += float(self.min_runs) * float(100 - w) / 100
+        return v
+
+    @property
+    def planned_pairs(self) -> float:
+        return float(self.min_runs * (len(self.steps) - 1)) / 2
+
+    @property
+    def metrics(self) -> List[str]:
+        """Those that gates name, each once, in order."""
+        return sorted({g.metric for g in self.gates})
+
+
+def policy_of(value: Any) -> Policy:
+    """Reads a policy and wants it to be one that a rollout can have."""
+    if not isinstance(value, dict):
+        raise Unreadable("the policy is no object")
+
+    def member(name: str, *kinds: type) -> Any:
+        found = value.get(name)
+        if type(found) not in kinds:  # a bool is an int in Python, and here it is not
+            raise Unreadable(f"the policy's {name} is missing or of the wrong type")
+        return found
+
+    def one_of(name: str, *values: str) -> str:
+        found = member(name, str)
+        if found not in values:
+            raise Unreadable(f"the policy's {name} is {found[:40]!a}")
+        return str(found)
+
+    def within(name: str, lo: float, hi: float, *kinds: type) -> Any:
+        found = member(name, *kinds)
+        if not lo <= found <= hi:
+            raise Unreadable(f"the policy's {name} is out of range")
+        return found
+
+    steps = member("steps", list)
+    rising = all(type(w) is int for w in steps) and len(steps) > 1 and all(a < b for a, b in zip(steps, steps[1:]))
+    if not rising or steps[0] < 1 or steps[-1] != 100:
+        raise Unreadable("the policy's steps do not rise to 100")
+    gates = [_gate(g) for g in member("gates", list)]
+    if not any(g.decides for g in gates) or len(gates) > 32 or len({g.id for g in gates}) < len(gates):
+        raise Unreadable("the policy has no gate that decides, too many gates, or one twice")
+    min_runs = within("min_runs", 1, 1_000_000, int)
+    inferior = one_of("promote_on", "not_regressed", "non_inferior") == "non_inferior"
+    return Policy(
+        one_of("mode", "shadow", "canary"), steps, min_runs, within("first_look", 1, min_runs, int), gates,
+        float(within("confidence", 0.5, 0.9999, float)), one_of("guarantee", "rollout", "look"),
+        float(within("error_budget", 1e-6, 0.5, float)), value["promote_on"],
+        float(within("promote_margin", 1e-300, 1, float)) if inferior else None,
+        member("require_pairwise", bool), one_of("baseline", "auto", "concurrent"), one_of("srm", "hold", "warn", "off"),
+        one_of("unit", "run", "unit"),
+    )  # fmt: skip
+
+
+_NUMBER = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+
+
+def _gate(value: Any) -> Gate:
+    if not isinstance(value, dict) or set(value) - {"metric", "statistic", "better", "margin", "pair", "on"}:
+        raise Unreadable("a gate is not written as an object of its members")
+    metric, statistic, better, pair, on = (value.get(name, "") for name in ("metric", "statistic", "better", "pair", "on"))
+    if not isinstance(metric, str) or not 1 <= len(metric.encode()) <= 200:
+        raise Unreadable("a gate names no metric")
+    if statistic not in (RATE, MEAN, *QUANTILES) or better not in ("higher", "lower") or on not in ("rollback", "hold", "warn"):
+        raise Unreadable(f"gate {metric[:40]!a}: its statistic, direction or consequence is unknown")
+    if pair not in ("", "probe") or pair and (statistic in QUANTILES or on == "warn"):
+        raise Unreadable(f"gate {metric[:40]!a}: its pairing is unknown")
+    margin, relative = value.get("margin", 0), False
+    if isinstance(margin, str):
+        if not re.fullmatch(_NUMBER + "%", margin):
+            raise Unreadable(f"gate {metric[:40]!a}: its margin is no number")
+        margin, relative = float(margin[:-1]) / 100, True
+    if type(margin) not in (int, float) or not 0 <= margin <= 1e300 or relative and (margin > 100 or pair):
+        raise Unreadable(f"gate {metric[:40]!a}: its margin is out of range")
+    if statistic == RATE and not relative and margin > 0.99:
+        raise Unreadable(f"gate {metric[:40]!a}: its margin is out of range")
+    return Gate(metric, statistic, better, float(margin), relative, pair, on)
