@@ -212,7 +212,7 @@ func ownTests(t *testing.T, s *testServer) {
 	}
 	for _, file := range files {
 		file = filepath.Base(file)
-		t.Run(file, func(t *testing.T) { runTests(t, file, env[0]) })
+		t.Run(file, func(t *testing.T) { runTests(t, file, env...) })
 	}
-	t.Run("scenarios before a server", func(t *testing.T) { runTests(t, "scenarios.test.mjs", env...) })
+	t.Run("scenarios without a server behind", func(t *testing.T) { runTests(t, "scenarios.test.mjs", env[0]) })
 }
