@@ -124,6 +124,7 @@ export class Spool {
     const errors: string[] = [];
     const found: Segment[] = [];
     try {
+      await this.#own();
       await this.#refresh();
       const now = (await stat(join(this.#dir, lockName))).mtimeMs;
       for (const name of await readdir(this.#base)) {

@@ -186,6 +186,7 @@ test("every failure is repeated with the same bytes until the server has signed"
     { status: 200, body: { results: [{ index: 1, status: "created" }] } }, { status: 200, body: { results: [{ index: 0, status: "refused" }] } },
     { status: 302, headers: { Location: "/x" } }, problem(401, "unauthorized"), problem(404, "not_found"), problem(415, "encoding"),
     { status: 200, body: { results: [{ index: 0, status: "refused", problem: problem(503, "unavailable").body }] } },
+    { status: 200, body: { results: [{ index: 0, status: "refused", problem: problem(429, "rate_limited").body }] } },
   ];
   const server = await fakeServer(t, (_, n) => faults[n - 1]);
   const { r, kinds } = recorder(t, { baseURL: server.url });
@@ -285,11 +286,11 @@ test("close says what was lost, and later runs are dropped and told once", async
 
 test("a server that is away, and comes back, costs nothing", async (t) => {
   const server = await fakeServer(t, () => "reset");
-  const { r, warnings } = recorder(t, { baseURL: server.url });
+  const { r, warnings } = recorder(t, { baseURL: server.url, retryMin: 5000, retryMax: 5000 });
   for (let i = 0; i < 50; i++) {
     const begun = performance.now();
     await r.run(async () => undefined);
-    assert.ok(performance.now() - begun < 100);
+    assert.ok(performance.now() - begun < 1000); // far below the waits between attempts, on a busy machine too
   }
   await until("it is told", () => warnings.length > 0);
   const left = await r.flush(50);

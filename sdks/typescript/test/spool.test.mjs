@@ -59,10 +59,11 @@ test("what was being sent at the end is older than what lies on the disk, and go
   await until("some are on the disk", () => first.r.stats().spooled > 0);
   assert.equal((await first.r.close(20)).spooled, 18);
   server.answer = () => undefined;
-  const second = recorder(t, options);
+  const second = recorder(t, { ...options, batchBytes: 1000 });
   assert.equal(await second.r.close(), undefined);
   assert.deepEqual(numbers(server), [...Array(18).keys()]);
-  assert.ok(server.requests.slice(1).every((q) => q.events.length <= 5));
+  const sizes = server.requests.slice(1).map((q) => q.lines.join("").length);
+  assert.ok(sizes.length > 5 && sizes.every((size) => size <= 1000), `requests of ${sizes} bytes`);
 });
 
 test("a file that cannot be read now is kept, and one that is gone is counted", async (t) => {
@@ -200,6 +201,24 @@ test("recorders share a spool: nobody takes what another still writes, or twice"
   assert.equal(adds(alive.r).sent, 9);
   assert.equal(new Set(numbers(server).filter((i) => i < 100)).size, 9);
   assert.ok(numbers(server).includes(100));
+  assert.deepEqual(readdirSync(dir), []);
+});
+
+test("a recorder whose directory was taken, because its process stood still, goes on in another", async (t) => {
+  const dir = folder(t), elsewhere = folder(t);
+  const server = await fakeServer(t, () => "never");
+  const { r } = recorder(t, { baseURL: server.url, spoolDir: dir, queueEvents: 10, batchEvents: 2, timeout: 300 });
+  for (let i = 0; i < 2; i++) r.record({ metrics: { i } });
+  await until("two are under way", () => server.requests.length === 1);
+  for (let i = 2; i < 8; i++) r.record({ metrics: { i } });
+  await until("some are on the disk", () => r.stats().spooled > 0 && r.stats().queued <= 5);
+  const taken = r.stats().spooled;
+  renameSync(join(dir, readdirSync(dir)[0]), join(elsewhere, "taken"));
+  for (let i = 8; i < 12; i++) r.record({ metrics: { i } });
+  await until("more are on the disk", () => r.stats().spooled > taken);
+  server.answer = () => undefined;
+  assert.equal(await r.close(20_000), undefined);
+  assert.deepEqual([adds(r).sent, adds(r).dropped], [12 - taken, taken]); // it cannot know that they are not lost
   assert.deepEqual(readdirSync(dir), []);
 });
 
