@@ -301,6 +301,16 @@ test("a server that is away, and comes back, costs nothing", async (t) => {
   assert.ok(warnings.filter((w) => w.kind === "unreachable").length <= 2, "one complaint, and its count at the end");
 });
 
+test("a connection that the server closed while it waited is no outage", async (t) => {
+  const server = await fakeServer(t, (_, n) => (n === 2 ? "reset" : undefined));
+  const { r, warnings } = recorder(t, { baseURL: server.url, retryMin: 60_000, retryMax: 60_000 });
+  for (let i = 0; i < 2; i++) {
+    r.record({ metrics: { i } });
+    assert.equal(await r.flush(), undefined);
+  }
+  assert.deepEqual([server.requests.length, warnings], [3, []]);
+});
+
 test("batches wait for others, but not when they are full", async (t) => {
   const server = await fakeServer(t);
   const { r } = recorder(t, { baseURL: server.url, flushInterval: 60_000, batchEvents: 10 });
