@@ -70,6 +70,8 @@ export class Sender {
   #taking: Promise<unknown> = Promise.resolve();
   /** What comes from memory and is being sent. */
   #inHand: Item[] = [];
+  /** What is on its way from memory to the disk. */
+  #moving: Item[] = [];
   /** What was being sent when the sender gave up; it is older than what lies in the spool. */
   #left: Item[] = [];
 
@@ -112,7 +114,9 @@ export class Sender {
   pushed(): void {
     if (this.#queue.news) this.#call("more");
     if (this.#spool && this.#queue.crowded && !this.#relieving) {
-      this.#relieving = this.#relieve().finally(() => (this.#relieving = undefined));
+      this.#relieving = this.#relieve()
+        .catch((err) => this.#talk.say("spool", "", `the spool cannot be used: ${reason(err)}`))
+        .finally(() => (this.#relieving = undefined));
     }
   }
 
@@ -162,7 +166,7 @@ export class Sender {
   // The process ends without close: what is left goes to the disk, or is told.
   #exit(): void {
     let lost = 0;
-    for (const items of [this.#inHand, this.#queue.takeAll()]) {
+    for (const items of [this.#inHand, this.#moving, this.#queue.takeAll()]) {
       const rest = items.filter((item) => this.#written({ items: [], segment: undefined }, item));
       lost += rest.length;
       try {
@@ -207,17 +211,25 @@ export class Sender {
 
   async #run(): Promise<void> {
     while (!this.#ended) {
-      const next = await this.#exclusively(() => this.#oldest());
-      if (typeof next === "number") {
-        await this.#wait(next, "more", "kick");
-        continue;
+      try {
+        await this.#step();
+      } catch (err) {
+        // What nobody has thought of is not to end the agent, nor what it records.
+        this.#talk.say("unavailable", "", `sending failed here, and is tried again: ${reason(err)}`);
+        this.#queue.giveBack(this.#inHand);
+        this.#inHand = [];
+        await this.#wait(this.#settings.retryMax, "kick");
       }
-      if (!next.segment) this.#inHand = next.items;
-      const left = await this.#deliver(next);
-      this.#inHand = [];
-      if (!next.segment) this.#left = left;
-      else if (left.length === 0) await this.#remove(next.segment);
     }
+  }
+
+  async #step(): Promise<void> {
+    const next = await this.#exclusively(() => this.#oldest());
+    if (typeof next === "number") return this.#wait(next, "more", "kick");
+    const left = await this.#deliver(next);
+    this.#inHand = [];
+    if (!next.segment) this.#left = left;
+    else if (left.length === 0) await this.#remove(next.segment);
   }
 
   // The batch to send now, or how long to wait for one.
@@ -226,7 +238,8 @@ export class Sender {
     if (spooled) return spooled;
     const wait = this.#queue.due();
     if (wait > 0) return wait;
-    return { items: this.#queue.take(this.#settings.batchEvents, this.#batchBytes), segment: undefined };
+    this.#inHand = this.#queue.take(this.#settings.batchEvents, this.#batchBytes);
+    return { items: this.#inHand, segment: undefined };
   }
 
   // Counts what became of items of the batch.
@@ -441,8 +454,10 @@ export class Sender {
     while (!this.#ended) {
       const full = await this.#exclusively(async () => {
         const items = this.#queue.takeCrowd();
+        this.#moving = items;
         const rest = await this.#intoSpool(items);
         this.#queue.giveBack(rest);
+        this.#moving = [];
         return items.length === 0 ? undefined : rest.length > 0;
       });
       if (full === undefined) return;

@@ -342,6 +342,23 @@ test("a logger that fails ends nothing", async (t) => {
   assert.equal(adds(r).sent, 1);
 });
 
+test("what nobody has thought of ends neither the agent nor the sending", async (t) => {
+  const server = await fakeServer(t);
+  const { r, kinds } = recorder(t, { baseURL: server.url });
+  const broken = t.mock.method(Buffer, "concat", () => { throw new Error("no memory"); });
+  r.record({ metrics: { i: 0 } });
+  await until("it is told", () => kinds().length > 0);
+  broken.mock.restore();
+  assert.equal(await r.close(), undefined);
+  assert.deepEqual([kinds(), server.events().length, adds(r).sent], [["unavailable"], 1, 1]);
+
+  const agent = { addRequest: () => { throw new Error("a broken agent"); } };
+  const other = recorder(t, { baseURL: server.url, agent });
+  other.r.record({ metrics: {} });
+  assert.equal((await other.r.close(100)).lost, 1);
+  assert.deepEqual(other.kinds(), ["dropped", "unreachable"]);
+});
+
 test("nothing keeps a process alive", async (t) => {
   const server = await fakeServer(t, () => "never");
   const ended = await program(`

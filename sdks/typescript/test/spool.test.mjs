@@ -174,6 +174,25 @@ test("a process that ends without close leaves its runs to the next", async (t) 
   assert.deepEqual(numbers(server), [0, 1]);
 });
 
+test("a process that ends while memory moves to the disk loses nothing either", async (t) => {
+  const dir = folder(t);
+  const server = await fakeServer(t, () => "never");
+  for (const wait of ["", "await null; ".repeat(5), "await new Promise(setImmediate);", "await new Promise((resolve) => setTimeout(resolve, 3));"]) {
+    const ended = await program(`
+      import { Recorder } from ${JSON.stringify(sdk)};
+      const recorder = new Recorder({ apiKey: "k", appId: "agent", release: "v", baseURL: ${JSON.stringify(server.url)}, queueEvents: 10, spoolDir: ${JSON.stringify(dir)} });
+      await recorder.flush(100);
+      for (let i = 0; i < 10; i++) recorder.record({ metrics: { i } });
+      ${wait}
+      process.exit(0);`);
+    assert.deepEqual([ended.code, ended.stderr], [0, ""]);
+  }
+  server.answer = () => undefined;
+  const { r } = recorder(t, { baseURL: server.url, spoolDir: dir });
+  assert.equal(await r.close(), undefined);
+  assert.equal(server.events().length, 40);
+});
+
 test("recorders share a spool: nobody takes what another still writes, or twice", async (t) => {
   const dir = folder(t);
   const server = await fakeServer(t, () => problem(503, "unavailable"));
