@@ -2,13 +2,16 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"testing"
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/receipt"
+	"github.com/cobound/prova/verifiers/python/pythontest"
 )
 
 // TestBundleOfRealRuns: a rollout on real runs is bundled, and an auditor
@@ -32,6 +35,7 @@ func TestBundleOfRealRuns(t *testing.T) {
 		finish(t, verify).exits(0).says("✓ replay").says("verified")
 
 		run(t, "prova-verify", "--key", keys, "--replay", s.exportFile()).exits(0).says("✓ replay")
+		evidence := []string{bundle, s.exportFile()}
 		for name, c := range map[string]struct {
 			change func(lines [][]byte) [][]byte
 			check  receipt.CheckName
@@ -61,8 +65,37 @@ func TestBundleOfRealRuns(t *testing.T) {
 			r.exits(1)
 			failing(r, c.check)
 			t.Logf("%s: noticed", name)
+			evidence = append(evidence, changed)
+		}
+		if b.url == "" { // the evidence of both is of one kind, and the other verifier is slow
+			pythonAgrees(t, keys, evidence)
 		}
 	})
+}
+
+// pythonAgrees lets both verifiers replay evidence, and wants the same checks
+// with the same outcome at the same places.
+func pythonAgrees(t *testing.T, keys string, evidence []string) {
+	t.Helper()
+	answers, _ := pythontest.Verify(t, append([]string{"--key", keys, "--replay"}, evidence...)...)
+	if len(answers) != len(evidence) {
+		t.Fatalf("%d answers for %d files", len(answers), len(evidence))
+	}
+	for i, path := range evidence {
+		want := decode[receipt.Report](run(t, "prova-verify", "--key", keys, "--replay", "--json", path))
+		var got receipt.Report
+		if err := json.Unmarshal(answers[i], &got); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range []*receipt.Report{&got, &want} {
+			for j := range r.Checks { // the words are each one's own
+				r.Checks[j].Detail, r.Checks[j].Expected, r.Checks[j].Found = "", "", ""
+			}
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s:\nPython %+v\nGo     %+v", path, got, want)
+		}
+	}
 }
 
 func indexOf(t *testing.T, lines [][]byte, part string) int {

@@ -35,7 +35,7 @@ func TestKeysRotate(t *testing.T) {
 		export := s.exportFile()
 		run(t, "prova-verify", "--key", keys, "--replay", bundle).exits(0).says("trusted because a trusted key added them")
 		run(t, "prova-verify", "--key", keys, "--replay", export).exits(0)
-		answers, _ := pythontest.Verify(t, "--key", keys, bundle, export)
+		answers, _ := pythontest.Verify(t, "--key", keys, "--replay", bundle, export)
 		for _, a := range answers {
 			if !strings.Contains(string(a), `"verified"`) {
 				t.Errorf("Python: %s", a)

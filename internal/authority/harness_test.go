@@ -87,6 +87,9 @@ type house struct {
 	clock *clock
 	out   *receiver
 	owner authority.Principal
+	// receipts and checkpoints are the server's keys, for those who forge.
+	receipts    receipt.Signer
+	checkpoints ed25519.PrivateKey
 }
 
 func newHouse(t testing.TB) *house {
@@ -110,12 +113,12 @@ func newHouse(t testing.TB) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signer, err := receipt.NewSigner(receipts)
-	if err != nil {
+	if h.receipts, err = receipt.NewSigner(receipts); err != nil {
 		t.Fatal(err)
 	}
+	h.checkpoints = checkpoints
 	h.Authority, err = authority.New(authority.Config{
-		Store: db, Deliverer: h.out, Signer: signer, CheckpointKey: checkpoints, Origin: "test",
+		Store: db, Deliverer: h.out, Signer: h.receipts, CheckpointKey: checkpoints, Origin: "test",
 		Now: h.clock.now, Random: func(p []byte) { _, _ = rand.Read(p) }, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

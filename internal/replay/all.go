@@ -69,7 +69,7 @@ func (r Report) checks() []receipt.Check {
 	if r.Skipped > 0 {
 		out = append(out, receipt.Check{
 			Check: CheckReplay, Status: receipt.Undetermined,
-			Detail: fmt.Sprintf("%d decisions could not be recomputed: their rollouts began before the evidence, another engine than %s decided, or an earlier decision does not agree", r.Skipped, api.Engine),
+			Detail: fmt.Sprintf("%d decisions could not be recomputed: their rollouts began before the evidence, another engine than %s decided, an earlier decision does not agree, or no rollout can have their policy", r.Skipped, api.Engine),
 		})
 	}
 	switch {

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -50,11 +51,26 @@ func (p *player) create(item Item) error {
 	if sum := sha256.Sum256(r.Policy); hex.EncodeToString(sum[:]) != r.PolicyDigest {
 		bad("policy_digest", hex.EncodeToString(sum[:]), r.PolicyDigest, "the policy has another digest")
 	}
+	r.impossible = !possible(policy)
+	r.broken = r.broken || r.impossible
 	if err := p.begin(item, r, policy, bad); err != nil {
 		return err
 	}
 	p.rollouts[r.Subject.RolloutID] = r
 	return nil
+}
+
+// possible reports whether a rollout can have this policy, of which nothing is
+// left out. Nothing is recomputed under another one, whoever signed it.
+func possible(p api.Policy) bool {
+	complete, errs := rollout.NewPolicy(api.CreateRollout{
+		Mode: p.Mode, Steps: p.Steps, MinRuns: &p.MinRuns, FirstLook: &p.FirstLook, Gates: p.Gates, Confidence: &p.Confidence, Guarantee: p.Guarantee,
+		ErrorBudget: &p.ErrorBudget, PromoteOn: p.PromoteOn, PromoteMargin: p.PromoteMargin, RequirePairwise: p.RequirePairwise,
+		Baseline: p.Baseline, SRM: p.SRM, Unit: p.Unit,
+	}, nil)
+	filled, err := json.Marshal(complete)
+	given, errGiven := json.Marshal(p)
+	return len(errs) == 0 && err == nil && errGiven == nil && bytes.Equal(filled, given)
 }
 
 // begin makes the rollout's state and its first block.
@@ -65,17 +81,19 @@ func (p *player) begin(item Item, r *played, policy api.Policy, bad func(what, e
 		return nil
 	}
 	p.checkAttempt(r, policy.Mode, bad)
-	if before == nil {
+	if before == nil && !r.impossible {
 		if err := p.recall(item, r, policy, bad); err != nil {
 			return err
 		}
+	} else if before == nil {
+		// Its history is not looked at.
 	} else if r.PolicyDigest != before.PolicyDigest {
 		bad("policy_digest", before.PolicyDigest, r.PolicyDigest, "it continues "+r.Continues+", and under another policy")
 	} else if r.History != before.History {
 		bad("history", before.History.Digest, r.History.Digest, "it continues "+r.Continues+", and from another history")
 	}
 	block, closed, err := p.beginEpoch(item, r, policy, before)
-	if err != nil {
+	if err != nil || r.impossible {
 		return err
 	}
 	if r.since = item.Index + 1; before != nil {
@@ -115,6 +133,9 @@ func (p *player) beginEpoch(item Item, r *played, policy api.Policy, before *pla
 		return rollout.Block{}, nil, err
 	}
 	p.memory.apply(fold.Changes())
+	if r.impossible {
+		return rollout.Block{}, nil, nil
+	}
 	if before == nil {
 		return rollout.FirstBlock(policy, r.history, rollout.RuleOf(policy, r.history.Runs), t.Epoch.Number, index), nil, nil
 	}

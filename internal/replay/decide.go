@@ -195,10 +195,19 @@ func (p *player) explain(r *played, here, signed evidence.Evidence) (what, expec
 	return "ledger", here.LedgerDigest + " " + here.StateDigest, signed.LedgerDigest + " " + signed.StateDigest, "the looks or the state of the tests come out otherwise"
 }
 
+// The most runs of a block, and the most log indexes, among which a missing one is searched for.
+const (
+	mostSearched = 512
+	mostIndexes  = 1 << 14
+)
+
 // absent finds the one run whose absence explains the digest of a block: the
 // chain over the runs that are here and that one is the chain that was signed.
 func (p *player) absent(r *played, b evidence.Block) (int64, bool) {
 	here := p.runsOf(r, b)
+	if len(here) > mostSearched || b.LastIndex-b.FirstIndex < 0 || b.LastIndex-b.FirstIndex > mostIndexes { // it takes as long as the one times the other
+		return 0, false
+	}
 	for index := b.FirstIndex; index <= b.LastIndex; index++ {
 		if slices.ContainsFunc(here, func(l link) bool { return l.index == index }) {
 			continue

@@ -123,6 +123,8 @@ type played struct {
 	left *evidence.Filling
 	// broken: a decision did not agree, so that what follows cannot either.
 	broken bool
+	// impossible: no rollout can have its policy, so that it is broken from the beginning.
+	impossible bool
 }
 
 // computed is a decision that waits for its receipt.

@@ -61,7 +61,7 @@ func (r Rollout) sampleRatio(arrivals []Arrival) (api.Check, bool) {
 	if at < 0 {
 		return c, false
 	}
-	c.Detail = fmt.Sprintf("the candidate got %s of the %d runs at %s", share(steps[at]), steps[at].Total, percent(arrivals[at].Weight))
+	c.Detail = fmt.Sprintf("the candidate got %s of the %d runs at %s", share(steps[at]), steps[at].Total, percent(arrivals[at].Weight)) //nolint:gosec // a step for each
 	if stats.SampleRatio(steps) < -stats.Log(sampleRatioBudget) {
 		return c, true
 	}
@@ -71,7 +71,7 @@ func (r Rollout) sampleRatio(arrivals []Arrival) (api.Check, bool) {
 	}
 	for i, s := range steps { // name the step that is off, not only the last
 		if stats.SampleRatio(steps[i:i+1]) >= -stats.Log(sampleRatioBudget) {
-			c.Detail = fmt.Sprintf("the candidate got %s of the %d runs at %s", share(s), s.Total, percent(arrivals[i].Weight))
+			c.Detail = fmt.Sprintf("the candidate got %s of the %d runs at %s", share(s), s.Total, percent(arrivals[i].Weight)) //nolint:gosec // a step for each
 			break
 		}
 	}

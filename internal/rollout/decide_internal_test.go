@@ -49,8 +49,10 @@ func TestExpected(t *testing.T) {
 // The order of the outcomes that are asked for counts before that of the gates.
 func TestWorst(t *testing.T) {
 	v := api.Verdict{Gates: []api.GateResult{
-		{Gate: api.Gate{Metric: "a", On: api.OnHold}, Verdict: api.Insufficient}, {Gate: api.Gate{Metric: "b", On: api.OnRollback}, Verdict: api.Insufficient},
-		{Gate: api.Gate{Metric: "c", On: api.OnWarn}, Verdict: api.Regressed}, {Gate: api.Gate{Metric: "d", On: api.OnRollback}, Verdict: api.Insufficient},
+		{Gate: api.Gate{Metric: "a", On: api.OnHold}, Verdict: api.Insufficient},
+		{Gate: api.Gate{Metric: "b", On: api.OnRollback}, Verdict: api.Insufficient},
+		{Gate: api.Gate{Metric: "c", On: api.OnWarn}, Verdict: api.Regressed},
+		{Gate: api.Gate{Metric: "d", On: api.OnRollback}, Verdict: api.Insufficient},
 	}}
 	if g, found := worst(v, api.Insufficient, api.OnRollback, api.OnHold); !found || g.Metric != "b" {
 		t.Errorf("%+v", g)

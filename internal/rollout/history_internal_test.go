@@ -14,8 +14,10 @@ import (
 func TestBeside(t *testing.T) {
 	h := History{Runs: 700, Metrics: map[string]stats.Summary{"success": rates(t, 700, 600)}}
 	strata := []compare.Stratum{
-		{Candidate: side(t, 1, 1), Baseline: side(t, 4, 4)}, {Candidate: side(t, 1, 1), Baseline: side(t, 5, 5)},
-		{Baseline: side(t, 4, 4)}, {Candidate: side(t, 9, 9)},
+		{Candidate: side(t, 1, 1), Baseline: side(t, 4, 4)},
+		{Candidate: side(t, 1, 1), Baseline: side(t, 5, 5)},
+		{Baseline: side(t, 4, 4)},
+		{Candidate: side(t, 9, 9)},
 	}
 	got := h.Beside(strata)
 	for i, want := range []int64{700, 5, 4, 700} {

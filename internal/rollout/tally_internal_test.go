@@ -189,8 +189,12 @@ func TestComparableStrata(t *testing.T) {
 func TestAim(t *testing.T) {
 	fixed := stats.BinOf(7)
 	b := Block{Tallies: []Tally{
-		{Gate: gate(t, "success")}, {Gate: gate(t, "latency_ms:p50")}, {Gate: gate(t, "cost_usd:p95"), Threshold: &fixed},
-		{Gate: gate(t, "score:p50"), Threshold: &fixed, History: Counts{N: 1}}, {Gate: gate(t, "latency_ms:p95")}, {Gate: gate(t, "latency_ms:mean")},
+		{Gate: gate(t, "success")},
+		{Gate: gate(t, "latency_ms:p50")},
+		{Gate: gate(t, "cost_usd:p95"), Threshold: &fixed},
+		{Gate: gate(t, "score:p50"), Threshold: &fixed, History: Counts{N: 1}},
+		{Gate: gate(t, "latency_ms:p95")},
+		{Gate: gate(t, "latency_ms:mean")},
 	}}
 	if got := b.Aims(); !slices.Equal(got, []string{"latency_ms", "cost_usd"}) {
 		t.Errorf("%v", got)

@@ -196,6 +196,24 @@ class Side:
         self.n, self.failures, self.fresh = self.n + 1, self.failures + (value == 0), self.fresh + fresh
 
 
+def difference(recorded):
+    """The interval of the last look, of successes."""
+    t = recorded.test
+    if not recorded.tested or not recorded.varied:
+        return None
+    nodes, rows, row_shares = None, [t.scores], []
+    if isinstance(t, History):
+        nodes, rows = t.nodes, t.scores[1]
+        if t.by_node:
+            row_shares = [[float(i == k) for k in range(NODES)] for i in range(NODES)]
+        elif nodes:
+            row_shares = [shares(p) for _, p in zip(rows, posteriors(nodes, t.scores[0], t.runs))]
+    strata = [(t.strata[key], recorded.odds[key]) for key in sorted(t.strata)]
+    threshold = struct.unpack(">d", recorded.threshold)[0]
+    estimate, lo, hi = interval(Tilt(rows, nodes, row_shares), t.score, recorded.level, recorded.mean, strata, threshold, recorded.regressed)
+    return -estimate, -hi, -lo
+
+
 class Rollout:
     def __init__(self, body, index, epoch, history):
         self.policy = p = body["policy"]
@@ -270,6 +288,24 @@ class Rollout:
             into = self.counts.setdefault(run_epoch, {"c": Side(), "b": Side()})
             into[side].add(metrics["success"], run_index >= self.step_from)
 
+    def one_look(self, spans):
+        """The ordinary interval of success, at 95 %; spans are of candidate and baseline."""
+        strata, values = [], [0.0, 0.0]
+        for pair in spans:
+            counts = [(sum(c.values.values()), len(c.values)) if c else (0, 0) for c in pair]
+            if self.past and pair[0] and (pair[1].runs if pair[1] else 0) < 5:
+                counts[1] = (self.history[1] - self.history[0], self.history[1])
+            strata.append(counts[0] + counts[1])
+        for side in (0, 2):
+            n = sum(s[side + 1] for s in strata)
+            values[side // 2] = float(sum(s[side] for s in strata)) / float(n) if n else 0.0
+        d = newcombe(strata, 1.9599639845400536)
+        if d is None:
+            return None
+        e = 1e-12 * max(values)
+        estimate = 0.0 if abs(d[0]) <= e else d[0]
+        return (estimate, *(estimate if abs(v - estimate) <= e else v for v in d[1:]))
+
     def tick(self):
         looks, blocks = [], []
         for b in self.closed[:60]:
@@ -329,13 +365,15 @@ for i, b in enumerate(bodies):
     while tick_at and tick_at[0][0] <= i:
         at = tick_at.pop(0)[1]
         r = rollouts[bodies[at]["subject"]["rollout_id"]]
-        strata = []
+        strata, spans = [], []
         for s in sorted({k[0] for k in cohorts if k[0] >= r.first_epoch}):
             found = {name: cohorts[s, release].ref() if (s, release) in cohorts else {"runs": 0, "first_index": 0, "last_index": 0, "digest": ""}
                      for name, release in (("candidate", r.candidate), ("baseline", r.baseline))}
             if any(c["digest"] for c in found.values()):
                 strata.append({"span": s, **found})
-        pending[at] = r.tick() + (strata,)
+                spans.append([cohorts.get((s, release)) for release in (r.candidate, r.baseline)])
+        one_look = r.one_look(spans)
+        pending[at] = r.tick() + (strata, one_look, difference(r.test))
     if b["kind"] in ("agent_run", "rollout_created") and epoch == 0:
         begin(b, i, True)
     if b["kind"] == "agent_run":
@@ -387,7 +425,11 @@ for i, b in enumerate(bodies):
         r.state = {"pause": "paused", "resume": "active"}[b["action"]]
     if b["kind"] == "rollout_decision":
         decisions += 1
-        looks, blocks, decision, strata = pending.pop(i)
+        looks, blocks, decision, strata, one_look, tested = pending.pop(i)
+        gate = b["verdict"]["gates"][0]
+        for name, here in (("difference", tested), ("one_look", one_look)):
+            shown = gate.get(name)
+            same(here, shown and (shown["estimate"], shown["lo"], shown["hi"]), name + " of receipt %d" % i)
         same(strata, b["evidence"]["strata"], "strata of receipt %d" % i)
         same(blocks, b["evidence"]["blocks"], "blocks of receipt %d" % i)
         same(len(looks), len(b["evidence"]["looks"]), "looks of receipt %d" % i)

@@ -90,7 +90,7 @@ def trust_of(keys: List[str], heads: List[str], policy: Optional[str]) -> Trust:
 
 def replayed(name: str, trust: Trust, processes: int) -> Report:
     """Verifies a file and recomputes its decisions from the runs that were verified."""
-    replay = Replay()
+    replay = Replay(processes)
     return replay.finish(verify_file(name, trust, processes, replay.seen))
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import struct
-from math import isnan
 from typing import Dict
 
-NAN = bytes.fromhex("7ff8000000000001")
+NAN = bytes.fromhex("7ff8000000000001")  # in the one form in which it is written
 
 
 def uvarint(n: int) -> bytes:
@@ -28,7 +27,7 @@ def varint(n: int) -> bytes:
 
 
 def floats(*values: float) -> bytes:
-    return b"".join(NAN if isnan(v) else struct.pack(">d", v) for v in values)
+    return struct.pack(f">{len(values)}d", *values)
 
 
 def table(entries: Dict[int, bytes]) -> bytes:

@@ -7,6 +7,7 @@ from math import inf, isfinite, nextafter, sqrt
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from .blocks import Pairs
+from .bootstrap import Means, bootstrap_means
 from .cohort import Stratum
 from .exact import NoInterval
 from .floats import critical, normal_quantile
@@ -14,7 +15,7 @@ from .intervals import Arms, Difference, Interval, Share, mover, newcombe_paired
 from .ledger import GateTest
 from .policy import MEAN, QUANTILES, RATE, Gate, Policy
 from .sentences import amount, percentage, shown_difference, shown_margin
-from .summary import Shift, Summary, quantile_limits
+from .summary import Shift, Summary, quantile_limits, seed
 
 Json = Dict[str, Any]
 REGRESSED, CLEAN, INSUFFICIENT = "regressed", "clean", "insufficient"
@@ -111,7 +112,7 @@ class Figures:
     baseline: Figure
     candidate: Figure
     boolean: bool  # every value of both is 0 or 1
-    pooled: Tuple[Summary, Summary]  # of the candidate and the baseline, without their units
+    pooled: Tuple[Summary, Summary]  # of the candidate and the baseline; with their units of a mean only
     missing: Optional[Difference] = None  # the candidate lacks the metric more often
     one_look: Optional[Apart] = None
     margin: float = 0.0  # in units of the metric
@@ -124,14 +125,16 @@ class Question(NamedTuple):
 
     policy: Policy
     strata: Sequence[Stratum]
-    tests: Sequence[GateTest]
     pairs: Dict[str, Pairs]  # of the gates on pairs, by metric
+    seed: str  # names the comparison for the bootstrap
+    look: int
+    processes: int = 1
 
     # Figures.
 
     def figures(self, g: Gate) -> Figures:
-        c = _pool([s.candidate.summary(g.metric) for s in self.strata])
-        b = _pool([s.baseline.summary(g.metric) for s in self.strata])
+        c = _pool([s.candidate.summary(g.metric) for s in self.strata], g.statistic == MEAN)
+        b = _pool([s.baseline.summary(g.metric) for s in self.strata], g.statistic == MEAN)
         runs_c, runs_b = sum(s.candidate.runs for s in self.strata), sum(s.baseline.runs for s in self.strata)
         f = Figures(Figure(b.count, max(runs_b - b.count, 0)), Figure(c.count, max(runs_c - c.count, 0)), b.boolean() and c.boolean(), (c, b))
         z = critical(self.policy.confidence)
@@ -141,8 +144,8 @@ class Question(NamedTuple):
             self._paired(g, z, f)
         elif g.statistic in QUANTILES:
             self._quantiles(g, z, f)
-        elif g.statistic == MEAN:  # without intervals, which are not made here
-            f.candidate.value, f.baseline.value = (s.mean() if s.count else None for s in (c, b))
+        elif g.statistic == MEAN:
+            self._means(g, f)
         elif f.boolean:
             self._rates(g, z, f)
         if f.one_look is not None:
@@ -171,15 +174,36 @@ class Question(NamedTuple):
         if n:
             f.one_look = Apart(*stratified_newcombe(strata, z), "newcombe-stratified" if n > 1 else "newcombe", n)
 
+    def _means(self, g: Gate, f: Figures) -> None:
+        strata = [(s.candidate.summary(g.metric), s.baseline.summary(g.metric)) for s in self.strata]
+        if not f.pooled[0].count and not f.pooled[1].count:
+            return
+        m = self._bootstrap(strata, g.id, str(self.look))
+        f.baseline.set(f.pooled[1].mean(), m.baseline)
+        f.candidate.set(f.pooled[0].mean(), m.candidate)
+        n = sum(c.count > 0 and b.count > 0 for c, b in strata)
+        if n:
+            f.one_look = Apart(*m.difference, "bootstrap-percentile", n)
+
+    def _bootstrap(self, strata: Sequence[Tuple[Summary, Summary]], *parts: str) -> Means:
+        return bootstrap_means(strata, self.policy.confidence, seed(self.seed, *parts), self.processes)
+
     def _paired(self, g: Gate, z: float, f: Figures) -> None:
         p = f.pairs = self.pairs.get(g.metric) or Pairs()
         n = f.candidate.n = f.baseline.n = p.differences.count
-        if n == 0 or p.beyond or not f.boolean or g.statistic != RATE:
+        if n == 0 or p.beyond or g.statistic == RATE and not f.boolean:
             return
-        for figure, s in ((f.baseline, p.baseline), (f.candidate, p.candidate)):
-            figure.set(s.mean(), wilson_of(Share(s.ones, s.count), z))
-        d = newcombe_paired(p.both, p.candidate_only, p.baseline_only, p.neither, z)
-        f.one_look = Apart(*d, "newcombe-paired", 1)
+        rate = g.statistic == RATE
+        for figure, s, part in ((f.baseline, p.baseline, "baseline"), (f.candidate, p.candidate, "candidate")):
+            figure.set(s.mean(), wilson_of(Share(s.ones, s.count), z) if rate else self._bootstrap_one(s, g, part))
+        if rate and p.table():
+            d = newcombe_paired(p.both, p.candidate_only, p.baseline_only, p.neither, z)
+            f.one_look = Apart(*d, "newcombe-paired", 1)
+            return
+        f.one_look = Apart(p.differences.mean(), *self._bootstrap_one(p.differences, g, "difference"), "bootstrap-paired", 1)
+
+    def _bootstrap_one(self, s: Summary, g: Gate, part: str) -> Interval:
+        return self._bootstrap([(s, Summary())], g.id, str(self.look), part).candidate
 
     def _quantiles(self, g: Gate, z: float, f: Figures) -> None:
         q = QUANTILES[g.statistic]
@@ -263,11 +287,13 @@ class Question(NamedTuple):
     def _one_look(self, g: Gate, f: Figures) -> Tuple[str, Reason]:
         """By the ordinary interval."""
         need = self.policy.min_runs
+        if g.pair and f.candidate.n < need:
+            return INSUFFICIENT, _few_pairs(g, f.pairs, need)
         for name, n in (("candidate", f.candidate.n), ("baseline", f.baseline.n)):
             if n < max(need, 1):
                 params = {"metric": g.metric, "cohort": name, "have": n, "need": need}
                 return INSUFFICIENT, Reason("too_few_runs", f"the {name} has {n} of {need} runs with {g.metric}", params)
-        few = self._few_for_quantile(g, f)
+        few = _few_units(g, f) or self._few_for_quantile(g, f)
         if few:
             return INSUFFICIENT, few
         if f.one_look is None:
@@ -282,8 +308,13 @@ class Question(NamedTuple):
 
     def _could_regress(self, g: Gate, f: Figures) -> bool:
         """Whether the worst possible candidate of the same size would have been called regressed."""
+        z, p = critical(self.policy.confidence), f.pairs
+        if g.pair:
+            succeed, fail = p.both + p.baseline_only, p.candidate_only + p.neither
+            worst = newcombe_paired(0, 0, succeed, fail, z) if g.higher else newcombe_paired(succeed, fail, 0, 0, z)
+            return _excludes(g, Apart(0.0, worst.lo, worst.hi, "", 0), f.margin)
         strata = [a._replace(candidate=Share(0 if g.higher else a.candidate.n, a.candidate.n)) for a in self._rate_strata(g)]
-        worst = stratified_newcombe(strata, critical(self.policy.confidence))
+        worst = stratified_newcombe(strata, z)
         return _excludes(g, Apart(0.0, worst.lo, worst.hi, "", 0), f.margin)
 
     def _few_for_quantile(self, g: Gate, f: Figures) -> Optional[Reason]:
@@ -410,15 +441,41 @@ def _spread(shown: Sequence[Result]) -> Optional[Json]:
     return check("spread", "warn", detail + "gate a quantile such as p95, or the metric capped")
 
 
+def _few_pairs(g: Gate, p: Pairs, need: int) -> Reason:
+    n = p.differences.count
+    params = {"metric": g.metric, "have": n, "need": need, "unpaired_candidate": 0, "unpaired_baseline": 0}
+    if n == 0:
+        text = f"no probe has runs of both releases with {g.metric}: replay the same inputs against both and report probe_id, or compare without pairs"
+        return Reason("no_pairs", text, params)
+    return Reason("too_few_pairs", f"{n} of {need} probes have runs of both releases with {g.metric}", params)
+
+
+def _few_units(g: Gate, f: Figures) -> Optional[Reason]:
+    """A mean of few units cannot be resampled."""
+    if g.statistic != MEAN and (not g.pair or f.pairs.table()):
+        return None
+    pooled = (f.pairs.differences, f.pairs.differences) if f.pairs.differences.count > 0 else f.pooled
+    for name, s in zip(("candidate", "baseline"), pooled):
+        n = len(s.units)
+        if n < 5:
+            params = {"metric": g.metric, "cohort": name, "have": n, "need": 5}
+            text = f"the runs of the {name} with {g.metric} are of {n} of 5 independent units: a mean of fewer has no interval"
+            return Reason("too_few_units", text, params)
+    return None
+
+
 def null_of(g: Gate) -> str:
     """The hypothesis of a gate's test."""
     return "same_rate" if g.statistic == RATE else "same_tail" if g.statistic in QUANTILES else "same_distribution"
 
 
-def _pool(summaries: Sequence[Summary]) -> Summary:
+def _pool(summaries: Sequence[Summary], units: bool) -> Summary:
     out = Summary()
     for s in summaries:
-        out.merge_values(s)
+        if units:
+            out.merge(s)
+        else:
+            out.merge_values(s)
     return out
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from math import inf, nan, nextafter, sqrt
+from math import inf, isnan, nan, nextafter, sqrt
 from typing import Callable, Dict, List, NamedTuple, Optional, Tuple
 
-from .binary import counts, floats, uvarint, varint
+from .binary import NAN, counts, floats, uvarint, varint
 from .floats import MOST, exp, log, quotient
 from .intervals import Arms, Difference, Share, weight
 from .laws import (
@@ -326,7 +326,7 @@ class Test:
         """The binary form."""
         out = [b"\x02", floats(self.budget, self.planned_concurrent, self.planned_history)]
         out.append(counts(self.first_look, *self.history, self.looks, self.score, self.top, self.halvings))
-        out.append(floats(self.mean_step, self.used, self.level, self.threshold))
+        out += (floats(self.mean_step, self.used, self.level), NAN if isnan(self.threshold) else floats(self.threshold))
         flags = (self.tested, self.reachable, self.regressed, self.varied, self.by_node)
         out.append(counts(sum(1 << i for i, flag in enumerate(flags) if flag), len(self.strata)))
         for (stratum, design), s in sorted(self.strata.items()):

@@ -189,14 +189,14 @@ class Fold:
     # Epochs and spans.
 
     def opened(self, now: int) -> Epoch:
-        """The open epoch; the first one begins when it is asked for."""
-        if self.open is None:
+        """The open epoch; the first one begins when it is asked for. No epoch has the number 0."""
+        if self.open is None or self.open.number == 0:
             self.open = self.epochs[1] = Epoch(1, 1, now)
         return self.open
 
     def rebase(self, number: int, now: int) -> None:
         """Takes an epoch for the open one, in a log that begins after it did."""
-        self.open = Epoch(number, number, now) if number > 0 else None
+        self.open = Epoch(number, number, now)
 
     def begin(self, now: int) -> int:
         """Ends the open epoch and begins a span, whose number is returned. Blocks go on."""

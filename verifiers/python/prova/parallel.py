@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from typing import BinaryIO, List, Mapping, NamedTuple, Optional, Tuple
+from typing import BinaryIO, Callable, List, Mapping, NamedTuple, Optional, Tuple
 
 from .ed25519 import PublicKey
 from .merkle import parse_size
@@ -72,8 +72,33 @@ def receipt_of_line(line: bytes) -> bytes:
     return line[len(INDEX) : -1].partition(RECEIPT)[2]
 
 
+def spread(work: Callable[[int, int], bytes], count: int, processes: int) -> List[bytes]:
+    """What work(first, last) makes of the parts of a range, in their order, each in a process of its own."""
+    if processes < 2 or not hasattr(os, "fork"):
+        return [work(0, count)]
+    ends = [count * i // processes for i in range(processes + 1)]
+    parts = list(zip(ends, ends[1:]))
+    children = [_fork(lambda: work(first, last)) for first, last in parts]
+    out: List[bytes] = []
+    for (pid, pipe), (first, last) in zip(children, parts):
+        with pipe:
+            data = pipe.read()
+        out.append(data if os.waitpid(pid, 0)[1] == 0 else work(first, last))
+    return out
+
+
 def _child(lines: List[bytes], keys: Mapping[str, PublicKey]) -> Tuple[int, BinaryIO]:
-    """Forks a process that verifies lines and writes what it found into a pipe."""
+    """Forks a process that verifies lines."""
+
+    def work() -> bytes:
+        found = [verify_line(line, keys) for line in lines]
+        return pickle.dumps([(each.index, each.read, each.fault) for each in found])
+
+    return _fork(work)
+
+
+def _fork(work: Callable[[], bytes]) -> Tuple[int, BinaryIO]:
+    """Forks a process that writes what its work makes into a pipe."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid:
@@ -82,9 +107,9 @@ def _child(lines: List[bytes], keys: Mapping[str, PublicKey]) -> Tuple[int, Bina
     status = 1
     try:
         os.close(reading)
-        found = [verify_line(line, keys) for line in lines]
+        data = work()
         with os.fdopen(writing, "wb") as pipe:
-            pickle.dump([(each.index, each.read, each.fault) for each in found], pipe)
+            pipe.write(data)
         status = 0
     finally:
         os._exit(status)  # without what the parent's handlers would do at its end

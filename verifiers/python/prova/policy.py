@@ -14,6 +14,10 @@ class Unreadable(ValueError):
     """Something that cannot be recomputed from, though it was signed."""
 
 
+class Impossible(Unreadable):
+    """A policy that can be read, and that no rollout can have."""
+
+
 class Gate(NamedTuple):
     metric: str
     statistic: str
@@ -85,6 +89,12 @@ class Policy(NamedTuple):
         return sorted({g.metric for g in self.gates})
 
 
+_TYPES = {
+    "mode": str, "steps": list, "min_runs": int, "first_look": int, "gates": list, "confidence": float, "guarantee": str, "error_budget": float,
+    "promote_on": str, "promote_margin": float, "require_pairwise": bool, "baseline": str, "srm": str, "unit": str,
+}  # fmt: skip
+
+
 def policy_of(value: Any) -> Policy:
     """Reads a policy and wants it to be one that a rollout can have."""
     if not isinstance(value, dict):
@@ -92,29 +102,37 @@ def policy_of(value: Any) -> Policy:
 
     def member(name: str, *kinds: type) -> Any:
         found = value.get(name)
-        if type(found) not in kinds:  # a bool is an int in Python, and here it is not
-            raise Unreadable(f"the policy's {name} is missing or of the wrong type")
-        return found
+        if type(found) in kinds:  # a bool is an int in Python, and here it is not
+            return found
+        if found is None or float in kinds and type(found) is int:
+            raise Impossible(f"its {name} is missing or out of range")
+        raise Unreadable(f"the policy's {name} has the wrong type")
 
     def one_of(name: str, *values: str) -> str:
         found = member(name, str)
         if found not in values:
-            raise Unreadable(f"the policy's {name} is {found[:40]!a}")
+            raise Impossible(f"its {name} is {found[:40]!a}")
         return str(found)
 
     def within(name: str, lo: float, hi: float, *kinds: type) -> Any:
         found = member(name, *kinds)
         if not lo <= found <= hi:
-            raise Unreadable(f"the policy's {name} is out of range")
+            raise Impossible(f"its {name} is out of range")
         return found
 
+    for name, kind in _TYPES.items():  # what cannot be read is found before what cannot be
+        if value.get(name) is not None and type(value[name]) not in (kind, int if kind is float else kind):
+            raise Unreadable(f"the policy's {name} has the wrong type")
     steps = member("steps", list)
-    rising = all(type(w) is int for w in steps) and len(steps) > 1 and all(a < b for a, b in zip(steps, steps[1:]))
-    if not rising or steps[0] < 1 or steps[-1] != 100:
-        raise Unreadable("the policy's steps do not rise to 100")
+    if not all(type(w) is int for w in steps):
+        raise Unreadable("the policy's steps are no whole numbers")
     gates = [_gate(g) for g in member("gates", list)]
+    if len(steps) < 2 or steps[0] < 1 or steps[-1] != 100 or any(a >= b for a, b in zip(steps, steps[1:])):
+        raise Impossible("its steps do not rise to 100")
+    if any(g.pair and (g.relative or not g.decides) for g in gates):
+        raise Impossible("it has a gate on pairs with a relative margin, or one that warns")
     if not any(g.decides for g in gates) or len(gates) > 32 or len({g.id for g in gates}) < len(gates):
-        raise Unreadable("the policy has no gate that decides, too many gates, or one twice")
+        raise Impossible("it has no gate that decides, too many gates, or one twice")
     min_runs = within("min_runs", 1, 1_000_000, int)
     inferior = one_of("promote_on", "not_regressed", "non_inferior") == "non_inferior"
     return Policy(
@@ -138,14 +156,14 @@ def _gate(value: Any) -> Gate:
         raise Unreadable("a gate names no metric")
     if statistic not in (RATE, MEAN, *QUANTILES) or better not in ("higher", "lower") or on not in ("rollback", "hold", "warn"):
         raise Unreadable(f"gate {metric[:40]!a}: its statistic, direction or consequence is unknown")
-    if pair not in ("", "probe") or pair and (statistic in QUANTILES or on == "warn"):
+    if pair not in ("", "probe") or pair and statistic in QUANTILES:
         raise Unreadable(f"gate {metric[:40]!a}: its pairing is unknown")
     margin, relative = value.get("margin", 0), False
     if isinstance(margin, str):
         if not re.fullmatch(_NUMBER + "%", margin):
             raise Unreadable(f"gate {metric[:40]!a}: its margin is no number")
         margin, relative = float(margin[:-1]) / 100, True
-    if type(margin) not in (int, float) or not 0 <= margin <= 1e300 or relative and (margin > 100 or pair):
+    if type(margin) not in (int, float) or not 0 <= margin <= 1e300 or relative and margin > 100:
         raise Unreadable(f"gate {metric[:40]!a}: its margin is out of range")
     if statistic == RATE and not relative and margin > 0.99:
         raise Unreadable(f"gate {metric[:40]!a}: its margin is out of range")

@@ -17,10 +17,10 @@ from .canonical import dump, text_of
 from .cohort import NO_HISTORY, History
 from .fold import DAY, Event, Filling, Fold, Known, time_of
 from .merkle import MAX_INT64
-from .policy import ENGINE, Policy, Unreadable, policy_of
+from .policy import ENGINE, Impossible, Policy, Unreadable, policy_of
 from .receipt import Receipt, quoted
 from .report import FAILED, OK, UNDETERMINED, VERIFIED, Report
-from .rollout import ABORTED, FINISHED, PROMOTED, CannotTick, Decision, Json, Rollout, Seen, begun, continued, given, operate, printed, tick, unsupported
+from .rollout import ABORTED, FINISHED, PROMOTED, CannotTick, Decision, Json, Rollout, Seen, begun, continued, operate, printed, tick, unsupported
 from .summary import Summary
 
 CHECK = "replay"
@@ -47,7 +47,8 @@ class Item(NamedTuple):
 class Replay:
     """Takes the receipts of a log as they are verified, and replays them at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, processes: int = 1) -> None:
+        self.processes = processes
         self.items: Dict[Place, List[Item]] = {}
         self.read = 0
         self.whole_to = 0  # indexes below which no receipt is missing
@@ -82,20 +83,20 @@ class Replay:
         return report
 
     def _checks(self) -> List[Json]:
-        players = [Player(place, items, self.whole_to) for place, items in sorted(self.items.items()) if any(i.receipt for i in items)]
+        players = [Player(place, items, self.whole_to, self.processes) for place, items in sorted(self.items.items()) if any(i.receipt for i in items)]
         for p in players:
             p.play()
         out = [f for p in players for f in p.findings]
         skipped, decisions = sum(p.skipped for p in players), sum(p.decisions for p in players)
         if skipped:
             detail = f"{skipped} decisions could not be recomputed: their rollouts began before the evidence, another engine than {ENGINE} decided, "
-            out.append(_check(UNDETERMINED, detail + "or an earlier decision does not agree"))
+            out.append(_check(UNDETERMINED, detail + "an earlier decision does not agree, or no rollout can have their policy"))
         beyond: Dict[str, int] = {}
         for p in players:
             for what, n in p.beyond.items():
                 beyond[what] = beyond.get(what, 0) + n
         for what, n in sorted(beyond.items()):
-            out.append(_check(UNDETERMINED, f"{n} decisions: {what}"))
+            out.append(_check(UNDETERMINED, f"{n} decisions could not be recomputed: this verifier does not make {what}"))
         if not out and not decisions:
             out.append(_check(UNDETERMINED, "there is no decision of a rollout to recompute"))
         elif not out:
@@ -127,6 +128,36 @@ def _member(members: Json, name: str, kind: type, r: Receipt) -> Any:
     if type(value) is not kind or kind is int and not -MAX_INT64 - 1 <= value <= MAX_INT64:
         raise Unreadable(f"receipt {r.event_id}: member {name} has the wrong type")
     return value
+
+
+_COHORT = {"runs": int, "first_index": int, "last_index": int, "digest": str}
+_FAILURES = {"failures": int, "runs": int}
+_LOOK = {
+    **dict.fromkeys(("allowed", "critical", "information", "level", "statistic", "used"), float), "baseline": _FAILURES, "candidate": _FAILURES,
+    **dict.fromkeys(("block", "boundary", "number", "score", "strata", "stratum"), int), "gate": str,
+    **dict.fromkeys(("historical", "regressed", "tested"), bool),
+}  # fmt: skip
+_BLOCK = {**dict.fromkeys(("number", "stratum", "first_index", "last_index"), int), "runs_digest": str}
+_FORM = {
+    "reason": {"code": str, "params": dict, "text": str},
+    "evidence": {
+        **dict.fromkeys(("log_size", "step_seconds", "strata_omitted"), int), **dict.fromkeys(("ledger_digest", "state_digest", "seed"), str),
+        "strata": [{"span": int, "candidate": _COHORT, "baseline": _COHORT}], "blocks": [_BLOCK], "looks": [_LOOK],
+    },
+}  # fmt: skip
+
+
+def _has_form(value: Any, form: Any) -> bool:
+    """Whether a value, and what is named of it, is of the types of a form. What is null is as if it were not there."""
+    if value is None:
+        return True
+    if isinstance(form, dict):
+        return isinstance(value, dict) and all(_has_form(value.get(name), each) for name, each in form.items())
+    if isinstance(form, list):
+        return isinstance(value, list) and all(_has_form(each, form[0]) for each in value)
+    if form is float:
+        return type(value) in (int, float)
+    return type(value) is form and (form is not int or -MAX_INT64 - 1 <= value <= MAX_INT64)
 
 
 class Subject(NamedTuple):
@@ -161,10 +192,20 @@ class Created:
         h = _member(body, "history", dict, r)
         self.history = HistoryRef(*(_member(h, name, int, r) for name in ("runs", "first_index", "last_index")), _member(h, "digest", str, r))
         self.policy_value = body.get("policy")
+        self.policy: Optional[Policy] = None
+        self.fault = ""  # of the policy
         try:
-            self.policy: Policy = policy_of(self.policy_value)
+            self.policy = policy_of(self.policy_value)
+        except Impossible as e:
+            self.fault = str(e)
         except Unreadable as e:
             raise Unreadable(f"receipt {r.event_id}: {e}") from None
+        mode = self.policy_value.get("mode") if isinstance(self.policy_value, dict) else None
+        self.mode = mode if isinstance(mode, str) else ""
+
+    @property
+    def metrics(self) -> List[str]:
+        return self.policy.metrics if self.policy else []
 
 
 class Decided:
@@ -172,6 +213,8 @@ class Decided:
 
     def __init__(self, r: Receipt) -> None:
         body = r.body
+        if not _has_form({name: body.get(name) for name in _FORM}, _FORM):
+            raise Unreadable(f"receipt {r.event_id}: its reason or its evidence has a member of the wrong type")
         self.subject = _subject(r)
         self.engine, self.action, self.decision, self.mode = (
             _member(body, name, str, r) for name in ("engine", "action", "decision", "mode")
@@ -209,7 +252,7 @@ class Played:
     done: int = 0  # its decisions so far
     next: Optional[Tuple[Rollout, Json]] = None  # what was computed and waits for its receipt
     left: Optional[Filling] = None  # the blocks of a rollout that was aborted
-    broken: bool = False  # a decision did not agree, so that what follows cannot either
+    broken: bool = False  # a decision did not agree, so that what follows cannot either, or no rollout can have its policy
     beyond: str = ""  # what of it this verifier does not recompute
 
     @property
@@ -220,8 +263,8 @@ class Played:
 class Player:
     """Replays one app and environment."""
 
-    def __init__(self, place: Place, items: List[Item], whole_to: int) -> None:
-        self.place, self.items, self.whole_to = place, items, whole_to
+    def __init__(self, place: Place, items: List[Item], whole_to: int, processes: int) -> None:
+        self.place, self.items, self.whole_to, self.processes = place, items, whole_to, processes
         self.findings: List[Json] = []
         self.decisions = self.skipped = 0
         self.beyond: Dict[str, int] = {}  # decisions that are not recomputed, by what stands in the way
@@ -235,7 +278,7 @@ class Player:
 
     def play(self) -> None:
         self._prepare()
-        metrics = {m for past in self.pasts.values() for m in past.created.policy.metrics}
+        metrics = {m for past in self.pasts.values() for m in past.created.metrics}
         self.fold = Fold(metrics)
         for item in self.items:
             if item.fault:
@@ -286,7 +329,7 @@ class Player:
             if run.release != past.created.subject.baseline or not h.first <= run.index <= h.last:
                 continue
             past.runs += e is run
-            for name in past.created.policy.metrics:
+            for name in past.created.metrics:
                 if name in e.metrics:
                     past.metrics.setdefault(name, Summary()).add(e.metrics[name], run.unit())
 
@@ -303,6 +346,7 @@ class Player:
         digest = hashlib.sha256(dump(created.policy_value)).hexdigest()
         if digest != created.policy_digest:
             bad("policy_digest", "the policy has another digest", digest, created.policy_digest)
+        played.broken = played.broken or created.fault != ""
         self._begin(index, r, played, bad)
         self.rollouts[created.subject.rollout] = played
         self.waiting.pop(created.subject.rollout, None)
@@ -318,13 +362,13 @@ class Player:
         self._check_attempt(played, bad)
         history = NO_HISTORY
         if before is None:
-            history = self._recall(played, now, bad)
+            history = self._recall(played, now, bad) if not created.fault else NO_HISTORY
         elif created.policy_digest != before.created.policy_digest:
             bad("policy_digest", f"it continues {created.continues}, and under another policy", before.created.policy_digest, created.policy_digest)
         elif created.history != before.created.history:
             bad("history", f"it continues {created.continues}, and from another history", before.created.history.digest, created.history.digest)
         epoch = self._begin_epoch(index + 1, now, created)
-        if played.beyond:
+        if played.beyond or created.fault:
             return
         if before is None:
             self._begin_new(played, history, epoch, index + 1)
@@ -337,10 +381,11 @@ class Player:
         opened = fold.open.number if fold.open else 0
         if not self.rollouts and opened != created.epoch - 1:  # a log that begins later lacks epochs, whose number is signed
             fold.rebase(created.epoch - 1, now)
-        return fold.begin(now) if created.policy.mode == "shadow" else fold.cut(index, now)
+        return fold.begin(now) if created.mode == "shadow" else fold.cut(index, now)
 
     def _begin_new(self, played: Played, history: History, epoch: int, index: int) -> None:
         s, p = played.created.subject, played.created.policy
+        assert p is not None
         core = begun(s.rollout, s.baseline, s.candidate, p, history)
         played.core, played.since = replace(core, attempt=played.created.attempt, step_from=index), index
         block = first_block(p, history, epoch, index)
@@ -361,7 +406,7 @@ class Player:
         """Holds what is signed about earlier attempts against those that were replayed. Whether there were any before the
         evidence, only a log that is whole from its first receipt can show."""
         created = played.created
-        last = self._last_finished(created.subject.candidate, created.policy.mode)
+        last = self._last_finished(created.subject.candidate, created.mode)
         if created.engine != ENGINE or last is None and (not self._whole() or created.continues) or last is not None and not last.known:
             return
         want: Tuple[str, int, float, int] = ("", 1, 0.0, created.epoch)
@@ -401,17 +446,17 @@ class Player:
                 detail = f"the baseline's history, runs of {quoted(created.subject.baseline)} from index {created.history.first} to "
                 detail += f"{created.history.last}, is not the one that was signed"
                 bad("history", detail, f"{ref.runs} runs, digest {ref.digest}", f"{created.history.runs} runs, digest {created.history.digest}")
-        if self._whole() and not played.broken and created.engine == ENGINE:
-            want, found = self._rule(created, now), created.history[:3] if created.history.runs else (0, 0, 0)
+        if self._whole() and not played.broken and created.engine == ENGINE and created.policy is not None:
+            want, found = self._rule(created, created.policy, now), created.history[:3] if created.history.runs else (0, 0, 0)
             if want != found:
                 expected, shown = ("%d runs from index %d to %d" % each for each in (want, found))
                 bad("history", "the baseline's history is not of the runs that the rule takes", expected, shown)
         return history
 
-    def _rule(self, created: Created, now: int) -> Tuple[int, int, int]:
+    def _rule(self, created: Created, policy: Policy, now: int) -> Tuple[int, int, int]:
         """The runs of the history that the rule takes: how many, the first and the last."""
         runs = first = last = 0
-        if created.policy.baseline != "auto" or created.policy.only_pairs:
+        if policy.baseline != "auto" or policy.only_pairs:
             return 0, 0, 0
         for c in reversed(self.fold.cohorts_of(1, [created.subject.baseline])):
             if runs >= _HISTORY_RUNS or now - self.recorded[c.last] > _HISTORY_AGE:
@@ -443,7 +488,7 @@ class Player:
         filling = self.fold.filling(r.core.id)
         closed = [b for b in filling.closed if b.number > r.core.ledger.block] if filling else []
         cohorts = self.fold.cohorts_of(r.created.first_epoch, [s.baseline, s.candidate])
-        seen = Seen(decided.log_size, decided.seconds, cohorts, closed, filling.block if filling else None)
+        seen = Seen(decided.log_size, decided.seconds, cohorts, closed, filling.block if filling else None, self.processes)
         try:
             after, d = tick(r.core, seen)
         except CannotTick as e:
@@ -467,14 +512,11 @@ class Player:
         if r is None or r.broken:
             self.skipped += 1
         elif r.beyond:
-            self._leave_open(f"not recomputed, since this verifier does not make {r.beyond}")
+            self.beyond[r.beyond] = self.beyond.get(r.beyond, 0) + 1
         else:
             self._compare_with(index, receipt, s, r)
         self._happens(index, receipt, s, r)
         self.due = 0
-
-    def _leave_open(self, what: str) -> None:
-        self.beyond[what] = self.beyond.get(what, 0) + 1
 
     def _compare_with(self, index: int, receipt: Receipt, s: Decided, r: Played) -> None:
         assert r.core is not None
@@ -491,14 +533,8 @@ class Player:
             r.broken = True
             return
         after, expected = r.next
-        taken = ""
-        if expected.get("verdict"):
-            expected["verdict"], taken = given(r.core.policy, expected["verdict"], receipt.body.get("verdict"))
         r.broken = self._differs(index, receipt, r, expected)
-        if not r.broken:
-            self.decisions += 1
-            if taken:
-                self._leave_open(f"recomputed but for the figures of {taken}, which only warn and stand as they were signed")
+        self.decisions += not r.broken
         r.core, r.next, r.done = after, None, r.done + 1
         filling = self.fold.filling(after.id)
         if filling:  # what was looked at is not needed any more

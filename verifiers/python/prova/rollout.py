@@ -43,6 +43,7 @@ class Seen(NamedTuple):
     cohorts: Sequence[Cohort]  # of both releases, since the evidence began
     closed: Sequence[Block]
     open: Optional[Block]  # none of a shadow that has reached its paper ending
+    processes: int = 1  # that may work on it
 
 
 @dataclass
@@ -95,14 +96,10 @@ def continued(id_: str, before: Rollout) -> Rollout:
     return replace(before, id=id_, state=ACTIVE, step=1, fresh=[0] * len(before.fresh), promotion=Promotion())
 
 
-def unsupported(p: Policy) -> str:
+def unsupported(p: Optional[Policy]) -> str:
     """What of a policy this verifier does not recompute, if anything."""
-    for g in p.gates:
-        if g.decides and g.statistic == MEAN:
-            return f"the test of {g.id}, a mean"
-        if g.pair and p.guarantee == "look":
-            return f"{g.id} under guarantee look"
-    return ""
+    means = [g.id for g in p.gates if g.decides and g.statistic == MEAN] if p else []
+    return f"the test of {', '.join(means)}, a mean" if means and p and p.guarantee == "rollout" else ""
 
 
 class Decision(NamedTuple):
@@ -171,7 +168,8 @@ class Ramp:
             strata = beside(r.history, strata)
         self.strata = [strata[span] for span in sorted(strata)]
         tallies = seen.open.tallies if seen.open is not None and self.strata else []
-        question = Question(self.p, self.strata, r.ledger.gates, {t.gate.metric: t.pairs for t in tallies if t.gate.pair})
+        pairs = {t.gate.metric: t.pairs for t in tallies if t.gate.pair}
+        question = Question(self.p, self.strata, pairs, r.id, r.ledger.block, seen.processes)
         self.gates: List[Result] = []
         self.signals: List[Result] = []
         shown: List[Result] = []
@@ -366,36 +364,6 @@ class Ramp:
 
 def _share_text(s: Arrivals, weight: int) -> str:
     return f"the candidate got {100 * float(s.candidate) / float(s.total):.1f} % of the {s.total} runs at {weight}%"
-
-
-# What is taken as it was signed.
-
-
-def given(p: Policy, here: Json, signed: Any) -> Tuple[Json, str]:
-    """A verdict with the figures of means that only warn taken from the one that was signed, and of which gates: they follow from
-    a bootstrap that is not made here. Nothing else in a verdict depends on them."""
-    means = {(g.metric, g.statistic) for g in p.gates if g.statistic == MEAN}
-    theirs = signed.get("signals") if isinstance(signed, dict) else None
-    taken, names = [], []
-    for i, s in enumerate(here["signals"]):
-        other = theirs[i] if isinstance(theirs, list) and i < len(theirs) else None
-        if (s["metric"], s["statistic"]) in means:
-            names.append(f"{s['metric']}:{s['statistic']}")
-            s = _filled(s, other) if isinstance(other, dict) else s
-        taken.append(s)
-    return {**here, "signals": taken}, ", ".join(names)
-
-
-def _filled(here: Json, signed: Json) -> Json:
-    out = {name: v for name, v in here.items() if name != "tolerated"}
-    out.update({name: signed[name] for name in ("difference", "hides", "tolerated", "verdict", "reason") if name in signed})
-    for side in ("baseline", "candidate"):
-        figure = signed.get(side)
-        if isinstance(figure, dict):
-            out[side] = {**here[side], "lo": figure.get("lo"), "hi": figure.get("hi")}
-            if figure.get("value") is None:  # too few units have an interval
-                out[side]["value"] = None
-    return out
 
 
 # Operators.

@@ -200,7 +200,7 @@ class Summary:
         return out
 
     def quantile(self, q: float) -> float:
-        k, g = _position(self.count, q)
+        k, g = position(self.count, q)
         if g == 0:
             return middle(self._ranked(k)[0])
         lo, hi = self._ranked(k, k + 1)
@@ -212,7 +212,7 @@ class Summary:
 
     def quantile_bin(self, q: float) -> int:
         """The bin of the order statistic at or above the q-quantile."""
-        k, g = _position(self.count, q)
+        k, g = position(self.count, q)
         return self._ranked(k + 1 if g > 0 else k)[0]
 
     def count_above(self, b: int) -> int:
@@ -222,7 +222,7 @@ class Summary:
 NOTHING = Summary()
 
 
-def _position(n: int, q: float) -> Tuple[int, float]:
+def position(n: int, q: float) -> Tuple[int, float]:
     """The rank from 0 and the fraction to the next one of the q-quantile of n values: Hyndman & Fan 1996, definition 7."""
     h = float(n - 1) * q
     k = int(h)
