@@ -16,7 +16,9 @@ need gcc gcc
 need jq jq
 need curl curl
 need openssl openssl
-need python3 python3 # the code in docs/receipts.md
+need python3 python3 # the code in docs/receipts.md, and the Python SDK
+python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip) # which is installed as its users do
+need mypy mypy # and whose types are checked
 need ip iproute2
 need unshare util-linux
 need mount mount # a small disk to fill

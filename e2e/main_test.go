@@ -52,7 +52,7 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	err = build(dir, "../cmd/...")
+	err = build(dir, "../cmd/...", "../sdks/scenarios/cmd/faultserver")
 	if err == nil && raced() {
 		err = build(filepath.Join(dir, "race"), "-race", "../cmd/prova")
 	}

@@ -227,6 +227,11 @@ def text_of(value: str) -> str:
     return f'"{value}"'
 
 
+def _code_units(name: str) -> bytes:
+    """Orders names by UTF-16 code units, in which what needs surrogates comes before U+E000 to U+FFFF."""
+    return name.encode("utf-16-be")
+
+
 def _write(value: Value, out: List[str]) -> None:
     if isinstance(value, str):
         out.append(text_of(value))
@@ -245,8 +250,7 @@ def _write(value: Value, out: List[str]) -> None:
         out.append("]")
     else:
         out.append("{")
-        # By UTF-16 code units, in which what needs surrogates comes before U+E000 to U+FFFF.
-        for i, name in enumerate(sorted(value, key=lambda s: s.encode("utf-16-be"))):
+        for i, name in enumerate(sorted(value, key=_code_units)):
             out.append("," if i else "")
             out.append(text_of(name))
             out.append(":")
