@@ -23,7 +23,8 @@ need ip iproute2
 need unshare util-linux
 need mount mount # a small disk to fill
 need chromium chromium # the pages, in a browser
-need node nodejs # and their modules outside of one
+need node nodejs # and their modules outside of one, and the TypeScript SDK
+need npm npm # the packages of that SDK; it comes with Node where Node is not Debian's
 need qemu-s390x-static qemu-user-static # the golden tests on other CPUs
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 [ -e /usr/include/stdlib.h ] || missing+=(libc6-dev)

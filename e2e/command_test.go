@@ -47,12 +47,17 @@ const commandTime = 2 * time.Minute
 // finish runs a command to its end.
 func finish(t testing.TB, cmd *exec.Cmd) result {
 	t.Helper()
+	return finishWithin(t, commandTime, cmd)
+}
+
+func finishWithin(t testing.TB, most time.Duration, cmd *exec.Cmd) result {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = &stdout, &stderr, withParent()
 	cmd.WaitDelay = 5 * time.Second
 	err := cmd.Start()
 	if err == nil {
-		late := time.AfterFunc(commandTime, func() { _ = cmd.Process.Kill() })
+		late := time.AfterFunc(most, func() { _ = cmd.Process.Kill() })
 		err = cmd.Wait()
 		late.Stop()
 	}

@@ -31,7 +31,11 @@ prova-rollout watch --id "$ID" --interval 1 --timeout TIMEOUT
 func (s *testServer) pipeline(sha, timeout string) result {
 	s.Helper()
 	cmd := exec.Command("bash", "-c", strings.Replace(gate, "TIMEOUT", timeout, 1))
-	cmd.Env = environment("PATH="+built+":"+os.Getenv("PATH"), "GIT_SHA="+sha, "PROVA_BASE_URL="+s.at(), "PROVA_API_KEY="+s.key(api.RolloutManage))
+	programs := built
+	if s.programs != "" {
+		programs = s.programs
+	}
+	cmd.Env = environment("PATH="+programs+":"+os.Getenv("PATH"), "GIT_SHA="+sha, "PROVA_BASE_URL="+s.at(), "PROVA_API_KEY="+s.key(api.RolloutManage))
 	return finish(s.TB, cmd).says(`declared rol_\w+`)
 }
 

@@ -73,6 +73,8 @@ type testServer struct {
 	log, printed string
 	// owner is the owner's key.
 	owner string
+	// programs is where pipelines have theirs from; empty is where they were built.
+	programs string
 
 	mu      sync.Mutex
 	url     string

@@ -202,10 +202,9 @@ func node[T any](t *testing.T, function string, arguments ...any) (value T) {
 		}
 		t.Skip("NOT TESTED: node is not installed; on Debian: apt-get install nodejs. The same questions are asked in a browser")
 	}
-	// Node 18 has WebCrypto elsewhere, and not all that browsers with Ed25519 have.
+	// Node 18 has WebCrypto elsewhere.
 	cmd := exec.Command(program, "--input-type=module", "-e", `
 		globalThis.crypto ??= (await import("node:crypto")).webcrypto;
-		String.prototype.isWellFormed ??= function () { return !/\p{Surrogate}/u.test(this); };
 		let text = "";
 		for await (const part of process.stdin.setEncoding("utf8")) text += part;
 		const f = `+function+`;

@@ -168,16 +168,19 @@ func TestAppendOnly(t *testing.T) {
 			if err == nil {
 				_, err = run.exec("node", "INSERT INTO log_nodes (org, level, idx, hash) VALUES ('acme', 1, 0, ?)", []byte{1})
 			}
+			if err == nil {
+				_, err = run.exec("cosignature", "INSERT INTO cosignatures (org, size, vkey, cosigned_at, line) VALUES ('acme', 1, 'w', 1, '')")
+			}
 			return err
 		}); err != nil {
 			t.Fatal(err)
 		}
 		statements := []string{
 			"UPDATE receipts SET raw = raw", "DELETE FROM receipts", "UPDATE checkpoints SET note = 'x'", "DELETE FROM checkpoints",
-			"UPDATE log_nodes SET idx = 7", "DELETE FROM log_nodes",
+			"UPDATE log_nodes SET idx = 7", "DELETE FROM log_nodes", "UPDATE cosignatures SET line = 'x'", "DELETE FROM cosignatures",
 		}
 		if d.Postgres {
-			statements = append(statements, "TRUNCATE receipts", "TRUNCATE checkpoints", "TRUNCATE log_nodes")
+			statements = append(statements, "TRUNCATE receipts", "TRUNCATE checkpoints CASCADE", "TRUNCATE log_nodes", "TRUNCATE cosignatures")
 		}
 		for _, statement := range statements {
 			err := s.write(ctx, "", func(run *session) error {

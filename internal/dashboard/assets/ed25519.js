@@ -3,6 +3,9 @@
 // public, so nothing need take the same time for every input.
 
 import { equal } from "./json.js";
+import { sha256, verifyEd25519 } from "./webcrypto.js";
+
+export { sha256 };
 
 const p = 2n ** 255n - 19n;
 const order = 2n ** 252n + 27742317777372353535851937790883648493n;
@@ -76,11 +79,8 @@ export async function verify(key, message, signature) {
   if (r.point && isIdentity(multiply(8n, r.point))) return "the signature's point R has small order";
   const s = signature.subarray(32).reduceRight((n, byte) => (n << 8n) | BigInt(byte), 0n);
   if (s >= order) return "the signature's number S is not below the group order";
-  const imported = await crypto.subtle.importKey("raw", key, { name: "Ed25519" }, false, ["verify"]);
-  return (await crypto.subtle.verify({ name: "Ed25519" }, imported, signature, message)) ? "" : "the signature does not match";
+  return (await verifyEd25519(key, message, signature)) ? "" : "the signature does not match";
 }
-
-export const sha256 = async (bytes) => new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
 
 export const hex = (bytes) => [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 export const unhex = (text) => Uint8Array.from(text.match(/../g) ?? [], (pair) => parseInt(pair, 16));

@@ -58,7 +58,7 @@ function parseCheckpoint(note) {
   const cut = note.lastIndexOf("\n\n");
   if (cut < 0 || !note.endsWith("\n") || cut + 2 === note.length) throw new Error("the checkpoint is not a signed note");
   const signed = note.slice(0, cut + 1);
-  if (/[\u0000-\u0009\u000b-\u001f\ufffd]/u.test(signed) || !signed.isWellFormed()) {
+  if (/[\u0000-\u0009\u000b-\u001f\ufffd\p{Surrogate}]/u.test(signed)) {
     throw new Error("the checkpoint holds control characters or invalid UTF-8");
   }
   const lines = signed.slice(0, -1).split("\n");

@@ -54,7 +54,7 @@ class Report {
 }
 
 // verify checks raw bytes. trust is {keys, source, reason}: source is pasted,
-// server or sample, and without keys reason says why there are none. proof is
+// pinned, server or sample, and without keys reason says why there are none. proof is
 // the text of a tlog-proof, or "".
 export async function verify(raw, trust, proof = "") {
   const report = new Report();
@@ -221,6 +221,7 @@ function reportTrust(trust, report) {
   const count = `${trust.keys.receipt.size} for receipts, ${trust.keys.checkpoint.length} for checkpoints`;
   const [whose, limit] = {
     pasted: ["keys that you pasted", ""],
+    pinned: ["keys that you pinned", ""],
     server: ["keys from this server", "they only show that the server agrees with itself; paste keys that you got over a channel you trust"],
     sample: ["keys of the sample", "everybody can sign with them, so they prove nothing"],
   }[trust.source];
