@@ -17,7 +17,9 @@ var ErrWebhookBody = errors.New("webhook body")
 
 // VerifyWebhook checks that a delivery was signed with the hook's secret within
 // the last five minutes, and reads it. body is the request's body exactly as it
-// came: decoding and encoding it again breaks the signature.
+// came: decoding and encoding it again breaks the signature. A promotion to a
+// weight outside 1 to 100, a rollback to another than 0 and a decision without
+// an id or a rollout are an [ErrWebhookBody].
 //
 // A delivery is repeated until it is answered with 2xx, so act on each header
 // webhook-id once; and act on the highest sequence of a rollout, because an
