@@ -217,7 +217,7 @@ func TestCosigned(t *testing.T) {
 
 func TestVerifyWebhook(t *testing.T) {
 	const secret = "whsec_c2VjcmV0"
-	body := []byte(`{"event":"rollout.promote","data":{"rollout_id":"ro_1","weight":25}}`)
+	body := []byte(`{"event":"rollout.promote","data":{"rollout_id":"ro_1","decision_event_id":"evt_1","weight":25}}`)
 	sign := func(body []byte, at time.Time, secrets ...string) http.Header {
 		h := http.Header{}
 		h.Set(api.SignatureHeader, api.Signature(at, body, secrets...))

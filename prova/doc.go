@@ -80,8 +80,8 @@
 //
 // A receiver of webhooks checks that a delivery is from the server before it
 // acts on it, and acts on it once. A [WebhookReceiver] is an [http.Handler] that
-// does both; [VerifyWebhook] is the check alone, over the body exactly as it was
-// read.
+// does both, and lets no decision overtake a later one of its rollout;
+// [VerifyWebhook] is the check alone, over the body exactly as it was read.
 //
 // # Believe a receipt
 //

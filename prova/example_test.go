@@ -117,7 +117,7 @@ func ExampleNewWebhookReceiver() {
 	server := httptest.NewServer(receiver)
 	defer server.Close()
 
-	body := `{"event":"rollout.promote","data":{"rollout_id":"ro_1","candidate_release":"v37","weight":25,"sequence":2}}`
+	body := `{"event":"rollout.promote","data":{"rollout_id":"ro_1","candidate_release":"v37","weight":25,"decision_event_id":"evt_2","sequence":2}}`
 	for range 2 { // the second is what a replay, or a lost answer, looks like
 		resp, err := http.DefaultClient.Do(signedRequest(server.URL, body, secret))
 		if err != nil {

@@ -19,7 +19,8 @@ const hookSecret = "whsec_c2VjcmV0"
 
 // delivery is a signed request.
 func delivery(id, rollout string, sequence int, test bool) (http.Header, []byte) {
-	body := fmt.Appendf(nil, `{"event":"rollout.promote","data":{"rollout_id":%q,"weight":25,"sequence":%d,"test":%v}}`, rollout, sequence, test)
+	body := fmt.Appendf(nil, `{"event":"rollout.promote","data":{"rollout_id":%q,"weight":25,"decision_event_id":"%s-%d","sequence":%d,"test":%v}}`,
+		rollout, rollout, sequence, sequence, test)
 	h := http.Header{}
 	h.Set(api.SignatureHeader, api.Signature(time.Now(), body, hookSecret))
 	h.Set(api.WebhookIDHeader, id)
@@ -77,8 +78,10 @@ func TestReceiverAction(t *testing.T) {
 	var during error
 	var receiver *prova.WebhookReceiver
 	receiver, err := prova.NewWebhookReceiver(func(ctx context.Context, e api.WebhookEvent) error {
+		impatient, cancel := context.WithCancel(ctx)
+		cancel()
 		h, b := delivery("m2", e.Data.RolloutID, 9, false)
-		during = receiver.Receive(ctx, h, b)
+		during = receiver.Receive(impatient, h, b)
 		return fail
 	}, hookSecret)
 	ok(t, err)
@@ -149,7 +152,7 @@ func TestReceiverServes(t *testing.T) {
 		body   string
 		want   int
 	}{
-		{wrong, string(b), 401}, {http.Header{}, string(b), 401}, {h, strings.Repeat("x", 2<<20), 400}, {h, string(b), 500},
+		{wrong, string(b), 401}, {http.Header{}, string(b), 401}, {h, strings.Repeat("x", 2<<20), 413}, {h, string(b), 500},
 	} {
 		if w := send(c.header, c.body); w.Code != c.want || strings.Contains(w.Body.String(), "s3cret") {
 			t.Errorf("answered %d %s, want %d", w.Code, w.Body, c.want)

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/cobound/prova/api"
-	"github.com/cobound/prova/internal/webhook"
 	"github.com/cobound/prova/prova"
 )
 
@@ -58,10 +57,11 @@ func openDemoRouter(ctx context.Context, client *prova.Client) (*demoRouter, err
 		return nil, errors.Join(err, listener.Close())
 	}
 	r := &demoRouter{served: make(chan struct{})}
-	receiver, err := webhook.NewReceiver(webhook.ReceiverOptions{Secrets: []string{hook.Secret}, Act: r.obey, Note: r.note})
+	receiver, err := prova.NewWebhookReceiver(r.obey, hook.Secret)
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
+	receiver.Note = r.note
 	r.http = &http.Server{Handler: receiver, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		defer close(r.served)
@@ -77,7 +77,7 @@ func (r *demoRouter) close() error {
 }
 
 // obey carries out an event whose signature was verified.
-func (r *demoRouter) obey(_ context.Context, event api.WebhookEvent, _ string) error {
+func (r *demoRouter) obey(_ context.Context, event api.WebhookEvent) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if event.Data.CandidateRelease != r.candidate {

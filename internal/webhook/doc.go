@@ -1,6 +1,6 @@
 // Package webhook carries decisions to the systems that act on them: [Sender]
-// posts a signed delivery to a URL that a user chose, and [Receiver] is the
-// other end, an http.Handler that verifies a delivery and acts on it once.
+// posts a signed delivery to a URL that a user chose. The other end is
+// prova.WebhookReceiver of the SDK.
 //
 // Invariants of the Sender:
 //
@@ -11,12 +11,4 @@
 //   - One attempt ends within its time limit, whatever the receiver does.
 //   - What it reports of an answer is short, printable and holds neither a
 //     secret nor the query of a URL.
-//
-// Invariants of the Receiver:
-//
-//   - Nothing is acted on, or even decoded, before its signature is verified.
-//   - One decision is acted on once: a retry, or the same decision under
-//     another id, is acknowledged and left alone.
-//   - A decision never overtakes a later one of its rollout.
-//   - A delivery is acknowledged only after it was acted on.
 package webhook

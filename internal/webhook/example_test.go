@@ -9,18 +9,16 @@ import (
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/authority"
 	"github.com/cobound/prova/internal/webhook"
+	"github.com/cobound/prova/prova"
 )
 
 // A delivery goes out twice, because its first answer got lost, and is acted on once.
 func Example() {
 	const secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
-	receiver, err := webhook.NewReceiver(webhook.ReceiverOptions{
-		Secrets: []string{secret},
-		Act: func(_ context.Context, e api.WebhookEvent, _ string) error {
-			fmt.Printf("set the weight of %s to %d %%\n", e.Data.CandidateRelease, e.Data.Weight)
-			return nil
-		},
-	})
+	receiver, err := prova.NewWebhookReceiver(func(_ context.Context, e api.WebhookEvent) error {
+		fmt.Printf("set the weight of %s to %d %%\n", e.Data.CandidateRelease, e.Data.Weight)
+		return nil
+	}, secret)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -21,7 +21,7 @@ import (
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/cli"
 	"github.com/cobound/prova/internal/durable"
-	"github.com/cobound/prova/internal/webhook"
+	"github.com/cobound/prova/prova"
 	"github.com/cobound/prova/receipt"
 )
 
@@ -65,10 +65,11 @@ func (c WebhooksListen) Run(ctx context.Context, env *cli.Env) error {
 		}
 	}
 	actor := &actor{WebhooksListen: c, env: env}
-	receiver, err := webhook.NewReceiver(webhook.ReceiverOptions{Secrets: []string{secret}, Act: actor.act, Note: actor.note})
+	receiver, err := prova.NewWebhookReceiver(actor.act, secret)
 	if err != nil {
 		return cli.Configf("%w", err)
 	}
+	receiver.Note = actor.note
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Addr)
 	if err != nil {
 		return cli.Configf("--addr: %w", err)
@@ -104,7 +105,7 @@ func (a *actor) note(line string) {
 	a.env.Talk("%s", cli.Plain(line))
 }
 
-func (a *actor) act(ctx context.Context, event api.WebhookEvent, _ string) error {
+func (a *actor) act(ctx context.Context, event api.WebhookEvent) error {
 	if err := a.print(event); err != nil {
 		return err
 	}
