@@ -21,44 +21,56 @@ import (
 // pace is the time between two runs of the benchmark: an agent is not a loop.
 const pace = 200 * time.Microsecond
 
+// An agent waits for others between two runs, and then finds cold caches, or
+// it works, and finds them warm.
+func waiting() { time.Sleep(pace) }
+
+func working() {
+	for began := time.Now(); time.Since(began) < pace; { //nolint:revive // it works
+	}
+}
+
 // BenchmarkRecord measures what a run costs the agent that records it: all of
 // Run, with three metrics and a kilobyte each of input and output. It reports
 // the median and the 99th percentile, by the clock and of processor time, and
 // fails if anything was dropped. Beside it, reference=json writes the same as
-// JSON once and does nothing else: what is left is the machine's.
+// JSON once and does nothing else: what is left is the machine's. Between two
+// runs the agent waits, or, where agent=working, keeps its core busy.
 func BenchmarkRecord(b *testing.B) {
-	b.Run("reference=json", func(b *testing.B) {
-		text := strings.Repeat("x", 1<<10)
-		measure(b, func() {
-			_, _ = json.Marshal(map[string]any{"input": text, "output": text, "metrics": map[string]any{"success": true, "latency_ms": 1.5, "cost_usd": 0.0123}})
+	for name, between := range map[string]func(){"": waiting, ",agent=working": working} {
+		b.Run("reference=json"+name, func(b *testing.B) {
+			text := strings.Repeat("x", 1<<10)
+			measure(b, between, func() {
+				_, _ = json.Marshal(map[string]any{"input": text, "output": text, "metrics": map[string]any{"success": true, "latency_ms": 1.5, "cost_usd": 0.0123}})
+			})
 		})
-	})
-	b.Run("server=up", func(b *testing.B) {
-		server := httptest.NewServer(faultserver.New(""))
-		defer server.Close()
-		benchmarkRecord(b, server.URL, 0)
-	})
+		b.Run("server=up"+name, func(b *testing.B) {
+			server := httptest.NewServer(faultserver.New(""))
+			defer server.Close()
+			benchmarkRecord(b, server.URL, 0, between)
+		})
+	}
 	b.Run("server=slow", func(b *testing.B) {
 		slow := faultserver.New("")
 		slow.Program([]faultserver.Fault{{Kind: "slow", MS: 500, Forever: true}})
 		server := httptest.NewServer(slow)
 		defer server.Close()
-		benchmarkRecord(b, server.URL, 0)
+		benchmarkRecord(b, server.URL, 0, waiting)
 	})
 	b.Run("server=down", func(b *testing.B) {
 		server := httptest.NewServer(http.NotFoundHandler())
 		server.Close() // nobody listens there now
-		benchmarkRecord(b, server.URL, 0)
+		benchmarkRecord(b, server.URL, 0, waiting)
 	})
 	b.Run("server=down,spool", func(b *testing.B) {
 		server := httptest.NewServer(http.NotFoundHandler())
 		server.Close()
-		benchmarkRecord(b, server.URL, 1000)
+		benchmarkRecord(b, server.URL, 1000, waiting)
 	})
 }
 
 // benchmarkRecord lets runs overflow to a spool if spooled is how many memory holds.
-func benchmarkRecord(b *testing.B, url string, spooled int) {
+func benchmarkRecord(b *testing.B, url string, spooled int, between func()) {
 	o := prova.RecorderOptions{
 		BaseURL: url, APIKey: "prv_id_secret", AppID: "agent", Release: "v1", Environment: "bench",
 		QueueEvents: 1 << 20, QueueBytes: 8 << 30, Logger: slog.New(slog.DiscardHandler),
@@ -77,7 +89,7 @@ func benchmarkRecord(b *testing.B, url string, spooled int) {
 		run.Output(text)
 		return nil
 	}
-	measure(b, func() {
+	measure(b, between, func() {
 		if err := rec.Run(b.Context(), agent); err != nil {
 			b.Fatal(err)
 		}
@@ -90,8 +102,8 @@ func benchmarkRecord(b *testing.B, url string, spooled int) {
 	_ = rec.Close(short) // with the server down nothing can be sent
 }
 
-// measure calls do at the benchmark's pace.
-func measure(b *testing.B, do func()) {
+// measure calls do, and between after each.
+func measure(b *testing.B, between, do func()) {
 	b.Helper()
 	runtime.LockOSThread() // the processor time is a thread's
 	defer runtime.UnlockOSThread()
@@ -101,7 +113,7 @@ func measure(b *testing.B, do func()) {
 		do()
 		processor = append(processor, threadTime(b)-used)
 		clock = append(clock, time.Since(began))
-		time.Sleep(pace)
+		between()
 	}
 	for name, took := range map[string][]time.Duration{"": clock, "cpu-": processor} {
 		slices.Sort(took)
