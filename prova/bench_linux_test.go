@@ -31,7 +31,7 @@ func working() {
 }
 
 // BenchmarkRecord measures what a run costs the agent that records it: all of
-// Run, with three metrics and a kilobyte each of input and output. It reports
+// Run, with three metrics and, unless payload=none, a kilobyte each of input and output. It reports
 // the median and the 99th percentile, by the clock and of processor time, and
 // fails if anything was dropped. Beside it, reference=json writes the same as
 // JSON once and does nothing else: what is left is the machine's. Between two
@@ -39,7 +39,7 @@ func working() {
 func BenchmarkRecord(b *testing.B) {
 	for name, between := range map[string]func(){"": waiting, ",agent=working": working} {
 		b.Run("reference=json"+name, func(b *testing.B) {
-			text := strings.Repeat("x", 1<<10)
+			text := strings.Repeat("x", payload)
 			measure(b, between, func() {
 				_, _ = json.Marshal(map[string]any{"input": text, "output": text, "metrics": map[string]any{"success": true, "latency_ms": 1.5, "cost_usd": 0.0123}})
 			})
@@ -47,7 +47,12 @@ func BenchmarkRecord(b *testing.B) {
 		b.Run("server=up"+name, func(b *testing.B) {
 			server := httptest.NewServer(faultserver.New(""))
 			defer server.Close()
-			benchmarkRecord(b, server.URL, 0, between)
+			benchmarkRecord(b, server.URL, setting{between: between, payload: payload})
+		})
+		b.Run("server=up,payload=none"+name, func(b *testing.B) {
+			server := httptest.NewServer(faultserver.New(""))
+			defer server.Close()
+			benchmarkRecord(b, server.URL, setting{between: between})
 		})
 	}
 	b.Run("server=slow", func(b *testing.B) {
@@ -55,41 +60,54 @@ func BenchmarkRecord(b *testing.B) {
 		slow.Program([]faultserver.Fault{{Kind: "slow", MS: 500, Forever: true}})
 		server := httptest.NewServer(slow)
 		defer server.Close()
-		benchmarkRecord(b, server.URL, 0, waiting)
+		benchmarkRecord(b, server.URL, setting{between: waiting, payload: payload})
 	})
 	b.Run("server=down", func(b *testing.B) {
 		server := httptest.NewServer(http.NotFoundHandler())
 		server.Close() // nobody listens there now
-		benchmarkRecord(b, server.URL, 0, waiting)
+		benchmarkRecord(b, server.URL, setting{between: waiting, payload: payload})
 	})
 	b.Run("server=down,spool", func(b *testing.B) {
 		server := httptest.NewServer(http.NotFoundHandler())
 		server.Close()
-		benchmarkRecord(b, server.URL, 1000, waiting)
+		benchmarkRecord(b, server.URL, setting{between: waiting, payload: payload, memory: 1000})
 	})
 }
 
-// benchmarkRecord lets runs overflow to a spool if spooled is how many memory holds.
-func benchmarkRecord(b *testing.B, url string, spooled int, between func()) {
+// payload is how large an input and an output are, in bytes.
+const payload = 1 << 10
+
+// setting is what a benchmark records.
+type setting struct {
+	between func()
+	payload int
+	// memory is how many runs it holds before they overflow to a spool; 0 is all.
+	memory int
+}
+
+func benchmarkRecord(b *testing.B, url string, s setting) {
+	b.Helper()
 	o := prova.RecorderOptions{
 		BaseURL: url, APIKey: "prv_id_secret", AppID: "agent", Release: "v1", Environment: "bench",
 		QueueEvents: 1 << 20, QueueBytes: 8 << 30, Logger: slog.New(slog.DiscardHandler),
 	}
-	if spooled > 0 {
-		o.QueueEvents, o.SpoolDir, o.SpoolBytes = spooled, b.TempDir(), 8<<30
+	if s.memory > 0 {
+		o.QueueEvents, o.SpoolDir, o.SpoolBytes = s.memory, b.TempDir(), 8<<30
 	}
 	rec := prova.NewRecorder(o)
 	if rec.Err() != nil {
 		b.Fatal(rec.Err())
 	}
-	text := strings.Repeat("x", 1<<10)
+	text := strings.Repeat("x", s.payload)
 	agent := func(_ context.Context, run *prova.Run) error {
 		run.Metric("cost_usd", 0.0123)
-		run.Input(text)
-		run.Output(text)
+		if text != "" {
+			run.Input(text)
+			run.Output(text)
+		}
 		return nil
 	}
-	measure(b, between, func() {
+	measure(b, s.between, func() {
 		if err := rec.Run(b.Context(), agent); err != nil {
 			b.Fatal(err)
 		}
