@@ -178,24 +178,39 @@ func (r *Recorder) post(items []*item) (answer api.IngestAnswer, err error) {
 
 // body is the items as NDJSON, compressed if that is worth it.
 func (r *Recorder) body(items []*item, header http.Header) []byte {
-	var plain, packed bytes.Buffer
+	size := len(items)
 	for _, it := range items {
-		plain.Write(it.line)
-		plain.WriteByte('\n')
+		size += len(it.line)
 	}
-	if r.noGzip || plain.Len() < minGzip {
-		return plain.Bytes()
+	plain := make([]byte, 0, size)
+	for _, it := range items {
+		plain = append(append(plain, it.line...), '\n')
 	}
-	z, err := gzip.NewWriterLevel(&packed, gzip.BestSpeed)
-	if err == nil {
-		_, err = z.Write(plain.Bytes())
-		err = errors.Join(err, z.Close())
+	if r.noGzip || size < minGzip {
+		return plain
 	}
+	packed, err := r.pack(plain)
 	if err != nil { // a buffer takes everything
-		return plain.Bytes()
+		return plain
 	}
 	header.Set("Content-Encoding", "gzip")
-	return packed.Bytes()
+	return packed
+}
+
+// pack compresses. The writer is used again: it takes most of a megabyte, and
+// what the sender leaves behind the agent helps to collect.
+func (r *Recorder) pack(plain []byte) ([]byte, error) {
+	var packed bytes.Buffer
+	if r.gzip == nil {
+		var err error
+		if r.gzip, err = gzip.NewWriterLevel(&packed, gzip.BestSpeed); err != nil {
+			return nil, err
+		}
+	}
+	r.gzip.Reset(&packed)
+	_, err := r.gzip.Write(plain)
+	err = errors.Join(err, r.gzip.Close()) // before the bytes are looked at
+	return packed.Bytes(), err
 }
 
 // verdict is what follows from an answer.

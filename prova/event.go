@@ -9,6 +9,7 @@ import (
 	"math"
 	"reflect"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/cobound/prova/api"
@@ -73,18 +74,30 @@ func marshal(value any) (data []byte, err error) {
 			err = fmt.Errorf("writing it as JSON panicked: %v", p)
 		}
 	}()
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
+	b := buffers.Get().(*bytes.Buffer)
+	b.Reset()
+	defer func() {
+		if b.Cap() <= largeBuffer {
+			buffers.Put(b)
+		}
+	}()
+	enc := json.NewEncoder(b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(value); err != nil {
 		return nil, err
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+	return bytes.Clone(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), nil
 }
+
+// buffers are written to and used again: what is left behind the agent helps to collect.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// largeBuffer is the size from which a buffer is not kept, in bytes.
+const largeBuffer = 64 << 10
 
 // plain says whether a text stands in JSON as it is. Nearly all that agents
 // record is text, and the agent waits for this.
-func plain(text string) bool {
+func plain[T string | json.RawMessage](text T) bool {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c == '"' || c == '\\' || c > '~' {
 			return false
@@ -213,6 +226,9 @@ func (r *Recorder) checkValues(values map[string]json.RawMessage, group string) 
 	// The value stands two levels deep in the event.
 	limits := receipt.Limits{Bytes: api.MaxEvent, Depth: api.MaxDepth - 2}
 	for name, value := range values {
+		if n := len(value); n >= 2 && value[0] == '"' && plain(value[1:n-1]) { // a plain text is its canonical form
+			continue
+		}
 		canonical, err := limits.Canonical(value)
 		if err != nil {
 			r.refuseValue(group+"."+name, err)

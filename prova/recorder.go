@@ -1,6 +1,7 @@
 package prova
 
 import (
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -130,9 +131,10 @@ type Recorder struct {
 	// taking is held while what is oldest moves, so that it stays first.
 	taking sync.Mutex
 
-	// noGzip and batchBytes are what the server has shown that it takes; the sender alone uses them.
+	// noGzip and batchBytes are what the server has shown that it takes; the sender alone uses them, and gzip.
 	noGzip     bool
 	batchBytes int64
+	gzip       *gzip.Writer
 }
 
 // NewRecorder makes a recorder and starts its background. It never fails and
