@@ -342,7 +342,7 @@ func (r *Recorder) withoutTime(it *item, p *api.Problem) bool {
 		return false
 	}
 	e.OccurredAt = ""
-	line, err := marshal(sentEvent{e, e.Metrics})
+	line, err := r.marshal(sentEvent{e, e.Metrics})
 	if err != nil {
 		return false
 	}

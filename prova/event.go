@@ -9,7 +9,6 @@ import (
 	"math"
 	"reflect"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/cobound/prova/api"
@@ -65,7 +64,7 @@ func checkMetric(m api.Metric) (api.Metric, error) {
 
 // marshal writes a value as JSON as it is now. A method of the value that
 // panics is an error like any other.
-func marshal(value any) (data []byte, err error) {
+func (r *Recorder) marshal(value any) (data []byte, err error) {
 	if text, ok := value.(string); ok && plain(text) {
 		return append(append(append(make([]byte, 0, len(text)+2), '"'), text...), '"'), nil
 	}
@@ -74,11 +73,14 @@ func marshal(value any) (data []byte, err error) {
 			err = fmt.Errorf("writing it as JSON panicked: %v", p)
 		}
 	}()
-	b := buffers.Get().(*bytes.Buffer)
+	b, ok := r.buffers.Get().(*bytes.Buffer)
+	if !ok {
+		b = new(bytes.Buffer)
+	}
 	b.Reset()
 	defer func() {
 		if b.Cap() <= largeBuffer {
-			buffers.Put(b)
+			r.buffers.Put(b)
 		}
 	}()
 	enc := json.NewEncoder(b)
@@ -88,9 +90,6 @@ func marshal(value any) (data []byte, err error) {
 	}
 	return bytes.Clone(bytes.TrimSuffix(b.Bytes(), []byte("\n"))), nil
 }
-
-// buffers are written to and used again: what is left behind the agent helps to collect.
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // largeBuffer is the size from which a buffer is not kept, in bytes.
 const largeBuffer = 64 << 10
@@ -130,7 +129,7 @@ func (r *Recorder) setMetric(metrics map[string]api.Metric, name string, value a
 
 // setValue adds a payload field or an attribute; group is the member of the event that holds it.
 func (r *Recorder) setValue(values *map[string]json.RawMessage, group, name string, value any) {
-	data, err := marshal(value)
+	data, err := r.marshal(value)
 	switch {
 	case err != nil:
 	case len(data) > api.MaxEvent:
@@ -200,7 +199,7 @@ func (r *Recorder) write(it *item) error {
 	r.checkValues(it.event.Payload, "payload")
 	r.checkValues(it.event.Attributes, "attributes")
 	for {
-		line, err := marshal(sentEvent{it.event, it.event.Metrics})
+		line, err := r.marshal(sentEvent{it.event, it.event.Metrics})
 		if err != nil {
 			return err
 		}
