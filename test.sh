@@ -54,14 +54,16 @@ fi
 
 # A test that runs the built programs, or a database, must run: nothing is skipped for want of them.
 export PROVA_REQUIRE_ALL=1
-# The packages that compute start no goroutine and share nothing, nor does what runs them on other CPUs: the race
-# detector would find nothing there and take five times as long. Those that call them have it on.
-pure=(. ./internal/stats ./internal/compare ./internal/rollout ./internal/evidence ./internal/cli/evalcmd)
+# The packages that compute start no goroutine and share nothing, and the last two play what internal/simulate
+# tests: the race detector would find nothing there and take five times as long. Those that call them have it on.
+pure=(./internal/stats ./internal/compare ./internal/rollout ./internal/evidence ./internal/cli/evalcmd
+  ./internal/simulate/characteristics ./docs/images/generate)
 say "Tests of the packages that compute"
 go test -timeout 20m "${pure[@]}"
 
 say "Tests, with the race detector on"
-mapfile -t others < <(go list ./... | grep -vxF "$(go list "${pure[@]}")")
+# The longest come first, so that no core waits at the end.
+mapfile -t others < <(go list ./e2e ./internal/authority . ./receipt ./... | grep -vxF "$(go list "${pure[@]}")")
 go test -race -timeout 20m "${others[@]}"
 go test -C tools ./mutate
 
