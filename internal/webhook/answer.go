@@ -7,8 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/cobound/prova/internal/authority"
 )
 
 const (
@@ -24,7 +25,7 @@ const (
 func readAnswer(body io.Reader) string {
 	buf := make([]byte, maxAnswer)
 	n, _ := io.ReadFull(body, buf)
-	return printable(trimPartialRune(buf[:n]))
+	return authority.Printable(trimPartialRune(buf[:n]), maxAnswer)
 }
 
 // trimPartialRune drops a rune that the cut went through.
@@ -38,26 +39,6 @@ func trimPartialRune(p []byte) []byte {
 		}
 	}
 	return p
-}
-
-// printable makes text from outside fit for a terminal, a page and a database:
-// valid UTF-8 without control characters, invisible ones or line breaks, at
-// most maxAnswer bytes.
-func printable(p []byte) string {
-	var b strings.Builder
-	for _, r := range string(p) { // an invalid byte ranges as U+FFFD
-		switch {
-		case unicode.IsSpace(r):
-			r = ' '
-		case !unicode.IsPrint(r):
-			r = utf8.RuneError
-		}
-		if b.Len()+utf8.RuneLen(r) > maxAnswer {
-			break
-		}
-		b.WriteRune(r)
-	}
-	return strings.TrimSpace(b.String())
 }
 
 // retryAfter reads the header in both of its forms, seconds and an HTTP date;

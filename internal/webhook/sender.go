@@ -164,10 +164,10 @@ func (s *Sender) explain(parent context.Context, err error) error {
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && !dns.IsTimeout {
 		// The whole of it names the resolver, which is the operator's business.
-		return &failure{printable([]byte("the host cannot be resolved: " + dns.Err)), err}
+		return &failure{authority.Printable([]byte("the host cannot be resolved: "+dns.Err), maxAnswer), err}
 	}
 	if parent.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 		return &failure{fmt.Sprintf("the receiver did not answer within %s", s.timeout), err}
 	}
-	return &failure{printable([]byte(err.Error())), err}
+	return &failure{authority.Printable([]byte(err.Error()), maxAnswer), err}
 }

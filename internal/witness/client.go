@@ -13,8 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/cobound/prova/internal/authority"
 	"github.com/cobound/prova/receipt"
@@ -102,7 +100,7 @@ func read(resp *http.Response, text []byte) authority.WitnessAnswer {
 	case resp.StatusCode == http.StatusConflict:
 		answer.Size = conflictSize(resp.Header.Get("Content-Type"), text)
 	}
-	answer.Reason = printable(text)
+	answer.Reason = authority.Printable(text, maxReason)
 	return answer
 }
 
@@ -120,30 +118,12 @@ func conflictSize(contentType string, text []byte) int64 {
 // explain says in words that are fit to be kept and shown why there is no answer.
 func (c *Client) explain(parent context.Context, err error) error {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && !dns.IsTimeout {
-		return errors.New(printable([]byte("its host cannot be resolved: " + dns.Err)))
+		return errors.New(authority.Printable([]byte("its host cannot be resolved: "+dns.Err), maxReason))
 	}
 	if parent.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("it did not answer within %s", c.timeout)
 	}
-	return errors.New(printable([]byte(err.Error())))
-}
-
-// printable is the beginning of what a stranger wrote, in one line without control characters.
-func printable(p []byte) string {
-	var b strings.Builder
-	for _, r := range string(p) { // an invalid byte ranges as U+FFFD
-		switch {
-		case unicode.IsSpace(r):
-			r = ' '
-		case !unicode.IsPrint(r):
-			r = utf8.RuneError
-		}
-		if b.Len()+utf8.RuneLen(r) > maxReason {
-			break
-		}
-		b.WriteRune(r)
-	}
-	return strings.TrimSpace(b.String())
+	return errors.New(authority.Printable([]byte(err.Error()), maxReason))
 }
 
 // Bounds of a list of witnesses: a checkpoint with all their lines still is one that every verifier reads.
