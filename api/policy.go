@@ -332,6 +332,8 @@ type Policy struct {
 	// PromoteMargin is the harm of a rate, as a share, below which the last step must show the candidate to be; only with promote_on non_inferior.
 	PromoteMargin   *float64 `json:"promote_margin,omitempty"`
 	RequirePairwise bool     `json:"require_pairwise"`
+	// Pairwise is what is asked of the judge; absent unless it is required.
+	Pairwise *PairwisePolicy `json:"pairwise,omitempty"`
 	// Baseline is what candidate runs are compared with: the baseline's runs beside them and, under auto, its history where there are none.
 	Baseline string `json:"baseline"`
 	// SRM is what a sample ratio mismatch does: hold, warn or off.

@@ -47,7 +47,7 @@ type CreateRollout struct {
 	PromoteOn        string            `json:"promote_on,omitempty"`
 	PromoteMargin    *float64          `json:"promote_margin,omitempty"`
 	RequirePairwise  bool              `json:"require_pairwise,omitempty"`
-	Pairwise         map[string]any    `json:"pairwise,omitempty"`
+	Pairwise         *CreatePairwise   `json:"pairwise,omitempty"`
 	Baseline         string            `json:"baseline,omitempty"`
 	SRM              string            `json:"srm,omitempty"`
 	Unit             string            `json:"unit,omitempty"`

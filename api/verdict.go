@@ -167,11 +167,31 @@ type GateLedger struct {
 	Looks     int64   `json:"looks"`
 }
 
-// PairwiseResult is the judge's gate.
+// PairwiseResult is the judge's gate: whether the candidate wins fewer than half
+// of the pairs that the judge decided.
 type PairwiseResult struct {
-	Required bool    `json:"required"`
-	Verdict  Outcome `json:"verdict"`
-	Reason   Reason  `json:"reason"`
+	Required bool `json:"required"`
+	On       On   `json:"on"`
+	// Judge is whose judgments count; null before there is one.
+	Judge   *Judge        `json:"judge"`
+	Figures JudgedFigures `json:"figures"`
+	// OtherJudge counts judgments of other judges, which count for nothing here.
+	OtherJudge int64 `json:"other_judge"`
+	// MinPairs is the number of decided pairs that the policy asks for.
+	MinPairs int64 `json:"min_pairs"`
+	// WinRate is the candidate's on decided pairs, with its ordinary interval at the policy's confidence.
+	WinRate Share `json:"win_rate"`
+	// HalfTies is the win rate with each tie as half a win; null before there is one.
+	HalfTies *float64 `json:"win_rate_half_ties"`
+	// AtLook is the win rate with the interval that belongs to the last look; absent before there is one, and where no budget is kept.
+	AtLook *Difference `json:"at_look,omitempty"`
+	Ledger *GateLedger `json:"ledger,omitempty"`
+	// AgeSeconds is how long ago the newest verdict was recorded; null before there is one.
+	AgeSeconds *int64 `json:"age_seconds"`
+	// Calibration is the newest of this judge; null says that nobody has held it against people's labels.
+	Calibration *Calibration `json:"calibration"`
+	Verdict     Outcome      `json:"verdict"`
+	Reason      Reason       `json:"reason"`
 }
 
 // The states of a check.

@@ -136,7 +136,7 @@ func checkChoices(p api.Policy, r api.CreateRollout, bad report) {
 	if p.Unit != api.UnitRun && p.Unit != api.UnitUnit {
 		bad("/unit", "unit is run or unit; got %q", p.Unit)
 	}
-	if len(r.Pairwise) > 0 {
+	if r.Pairwise != nil {
 		bad("/pairwise", "a policy for the judge is not in this version: leave out pairwise; require_pairwise holds the rollout")
 	}
 }
