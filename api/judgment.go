@@ -172,7 +172,7 @@ type Unpaired struct {
 }
 
 // PairList is a page of pairs, by probe_id. Of each release it has the first
-// run on a probe: of a rollout since its evidence began, else of all.
+// run on a probe that was ever recorded.
 type PairList struct {
 	AppID            string `json:"app_id"`
 	Environment      string `json:"environment"`
@@ -221,7 +221,9 @@ type Calibration struct {
 	EventID    string `json:"event_id,omitempty"`
 	RecordedAt string `json:"recorded_at,omitempty"`
 	AppID      string `json:"app_id"`
-	Judge      Judge  `json:"judge"`
+	// Environment is production where it is left out.
+	Environment string `json:"environment,omitempty"`
+	Judge       Judge  `json:"judge"`
 	// Labels is the number of pairs that people judged, and Compared that of those to which the judge gave a verdict.
 	Labels   int64 `json:"labels"`
 	Compared int64 `json:"compared"`

@@ -24,7 +24,7 @@ import (
 	"github.com/cobound/prova/receipt"
 )
 
-// Config is what an Authority needs. Nothing but Anchor, KeyRing and Witnesses is optional.
+// Config is what an Authority needs. Nothing but Anchor, KeyRing, Witnesses and Judger is optional.
 type Config struct {
 	Store     Store
 	Deliverer Deliverer
@@ -40,6 +40,8 @@ type Config struct {
 	// Witnesses are asked, through WitnessClient, to cosign checkpoints.
 	Witnesses     []Witness
 	WitnessClient WitnessClient
+	// Judger judges pairs for those that ask the server to; nil if it has no judge.
+	Judger Judger
 	// Origin begins the origin line of every checkpoint, such as the host's name.
 	Origin string
 	Now    func() time.Time
@@ -59,6 +61,8 @@ type Authority struct {
 	signing   atomic.Pointer[signers]
 	// rotating is held by whoever changes this server's keys.
 	rotating sync.Mutex
+	// judgings are the jobs that wait for JudgeLoop.
+	judgings chan judging
 	// forget says that ForgetErased is to be tried again.
 	forget atomic.Bool
 }
@@ -71,7 +75,7 @@ func New(c Config) (*Authority, error) {
 	}
 	anchors := newAnchors(c.Anchor)
 	c.Store = guarded{c.Store, anchors}
-	a := &Authority{Config: c, changed: newBroadcast(), recording: newCoalescer(), ids: &sequence{}, anchors: anchors}
+	a := &Authority{Config: c, changed: newBroadcast(), recording: newCoalescer(), ids: &sequence{}, anchors: anchors, judgings: make(chan judging, jobsWaiting)}
 	a.signing.Store(&signers{current: c.Signer, all: []receipt.Signer{c.Signer}})
 	return a, nil
 }

@@ -149,7 +149,7 @@ func (b *bundle) planReceipt(ctx context.Context, p Principal, eventID string) e
 // evidenceKinds are those that a rollout's decisions rest on.
 func evidenceKinds() map[string]bool {
 	return map[string]bool{
-		api.KindAgentRun: true, api.KindOutcome: true, "pairwise_judgment": true,
+		api.KindAgentRun: true, api.KindOutcome: true, api.KindJudgment: true, api.KindCalibration: true,
 		api.KindRolloutCreated: true, api.KindRolloutDecision: true, api.KindRolloutAction: true,
 	}
 }

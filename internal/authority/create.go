@@ -203,7 +203,7 @@ func (a *Authority) declare(tx Tx, p Principal, head Head, b *beginning, now tim
 	if s.FirstEpoch == 0 {
 		s.FirstEpoch = epoch
 	}
-	s.Core.StepFrom, s.StepAt = index+1, now
+	s.Core, s.StepAt = s.Core.From(index+1), now
 	body := createdBody{
 		common:  a.common(p, api.KindRolloutCreated, now),
 		Subject: subject{RolloutID: s.Core.ID, BaselineRelease: s.BaselineRelease, CandidateRelease: s.CandidateRelease},

@@ -79,6 +79,7 @@ type Snapshot interface {
 	RolloutReader
 	WebhookReader
 	WitnessReader
+	JudgeReader
 	// APIKeys lists the org's keys, revoked ones too, oldest first.
 	APIKeys() ([]APIKey, error)
 }
@@ -93,6 +94,7 @@ type Tx interface {
 	RolloutWriter
 	WebhookWriter
 	WitnessWriter
+	JudgeWriter
 	// SaveAPIKey adds or replaces a key.
 	SaveAPIKey(key APIKey) error
 }

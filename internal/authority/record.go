@@ -33,7 +33,7 @@ type Submission struct {
 func reserved(kind string) bool {
 	switch kind {
 	case api.KindRolloutCreated, api.KindRolloutDecision, api.KindRolloutAction, api.KindKeyEvent, api.KindOperatorAction,
-		"pairwise_judgment", kindErasure, "export":
+		api.KindJudgment, api.KindCalibration, kindErasure, "export":
 		return true
 	}
 	return false
@@ -262,7 +262,8 @@ func (a *Authority) prepare(p Principal, s Submission, now time.Time) (Entry, ap
 		e.Source.Environment = api.DefaultEnvironment
 	}
 	body := runBody{common: a.common(p, e.Kind, now), Model: e.Model, RunID: e.RunID, ProbeID: e.ProbeID, UnitID: e.UnitID, Metrics: e.Metrics, Attributes: e.Attributes}
-	if err := checkEvent(p, e, now, &body.common); err != nil {
+	err := checkEvent(p, e, now, &body.common)
+	if err != nil {
 		return Entry{}, e, err
 	}
 	if e.IdempotencyKey == "" {
@@ -271,8 +272,8 @@ func (a *Authority) prepare(p Principal, s Submission, now time.Time) (Entry, ap
 		body.IdempotencyKey = e.IdempotencyKey
 	}
 	body.Source = &e.Source
-	payloads, err := a.commit(e.Payload, &body)
-	if err != nil {
+	var payloads []Payload
+	if body.Commitments, payloads, err = a.commit(e.Payload); err != nil {
 		return Entry{}, e, err
 	}
 	data, err := json.Marshal(body)
@@ -305,24 +306,24 @@ func sealError(err error) error {
 	return &Error{Code: CodeInvalid, Detail: "the event cannot be signed: " + err.Error()}
 }
 
-// commit replaces payload fields by salted commitments.
-func (a *Authority) commit(fields map[string]json.RawMessage, body *runBody) ([]Payload, error) {
+// commit makes salted commitments to payload fields, which stand in the receipt in their place.
+func (a *Authority) commit(fields map[string]json.RawMessage) (map[string]string, []Payload, error) {
 	if len(fields) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
-	body.Commitments = make(map[string]string, len(fields))
+	commitments := make(map[string]string, len(fields))
 	payloads := make([]Payload, 0, len(fields))
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		value, err := receipt.Canonical(fields[name])
 		if err != nil {
-			return nil, sealError(err)
+			return nil, nil, sealError(err)
 		}
 		pl := Payload{Field: name, Value: value}
 		a.Random(pl.Salt[:])
-		body.Commitments[name] = receipt.Commit(pl.Salt, value)
+		commitments[name] = receipt.Commit(pl.Salt, value)
 		payloads = append(payloads, pl)
 	}
-	return payloads, nil
+	return commitments, payloads, nil
 }
 
 // checkEvent refuses what cannot be recorded and settles occurred_at.
@@ -368,18 +369,23 @@ func checkEvent(p Principal, e api.Event, now time.Time, body *common) error {
 			return invalid("/metrics/"+name, "%v", api.ErrMetric)
 		}
 	}
-	if e.OccurredAt == "" {
+	return occurred(e.OccurredAt, now, body)
+}
+
+// occurred settles when something happened: when it was recorded, unless it says otherwise.
+func occurred(text string, now time.Time, body *common) error {
+	if text == "" {
 		return nil
 	}
-	at, err := time.Parse(time.RFC3339Nano, e.OccurredAt)
+	at, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
-		return invalid("/occurred_at", "occurred_at %q is not a time such as 2026-05-15T18:42:00Z", e.OccurredAt)
+		return invalid("/occurred_at", "occurred_at %q is not a time such as 2026-05-15T18:42:00Z", text)
 	}
 	if at.After(now.Add(receipt.ClockSkew)) {
-		return invalid("/occurred_at", "occurred_at %s is more than %s after the server's clock (%s); set the sender's clock", e.OccurredAt, receipt.ClockSkew, stamp(now))
+		return invalid("/occurred_at", "occurred_at %s is more than %s after the server's clock (%s); set the sender's clock", text, receipt.ClockSkew, stamp(now))
 	}
 	if at.Year() < 0 || at.Year() > 9999 {
-		return invalid("/occurred_at", "occurred_at %q is outside the years 0 to 9999", e.OccurredAt)
+		return invalid("/occurred_at", "occurred_at %q is outside the years 0 to 9999", text)
 	}
 	body.OccurredAt = at.UTC().Format(time.RFC3339Nano)
 	return nil

@@ -87,8 +87,10 @@ func (a *Authority) read(ctx context.Context, p Principal, id string) (view, err
 		}); err != nil {
 			return err
 		}
-		v.evidence, err = gather(s, v, a.now())
-		return err
+		if v.evidence, err = gather(s, v, a.now()); err != nil {
+			return err
+		}
+		return judge(s, v, &v.evidence)
 	})
 	return v, err
 }
@@ -148,7 +150,7 @@ func (a *Authority) tick(ctx context.Context, p Principal, id string) (api.Tick,
 	if err != nil {
 		return api.Tick{}, &Error{Code: CodeInternal, Detail: "the rollout's state does not fit its blocks; nothing was decided", Cause: err}
 	}
-	if !v.shadow() && len(d.Blocks) == 0 && d.Decision == api.Hold && next.Reason == v.Core.Reason {
+	if !v.shadow() && len(d.Blocks) == 0 && !d.Judged && d.Decision == api.Hold && next.Reason == v.Core.Reason {
 		return api.Tick{Rollout: v.view(), Decision: a.decision(p, v.stored, v.Core, next, d, a.now()), Verdict: d.Verdict, Ticked: true}, nil
 	}
 	done, decided, err := a.write(ctx, p, v, next, d)

@@ -55,9 +55,11 @@ type Evidence struct {
 	StrataOmitted int        `json:"strata_omitted,omitempty"`
 	Blocks        []Block    `json:"blocks"`
 	Looks         []api.Look `json:"looks"`
-	LedgerDigest  string     `json:"ledger_digest"`
-	StateDigest   string     `json:"state_digest"`
-	Seed          string     `json:"seed"`
+	// Judgments says which judgments were read, where the judge is required.
+	Judgments    *JudgmentsRef `json:"judgments,omitempty"`
+	LedgerDigest string        `json:"ledger_digest"`
+	StateDigest  string        `json:"state_digest"`
+	Seed         string        `json:"seed"`
 }
 
 // Stratum names a span by the number of its first epoch.
@@ -83,6 +85,15 @@ type Block struct {
 	FirstIndex int64  `json:"first_index"`
 	LastIndex  int64  `json:"last_index"`
 	RunsDigest string `json:"runs_digest"`
+}
+
+// JudgmentsRef names the judgments of both releases at log indexes from Since
+// to below Next. Digest chains them: SHA-256, in hex, of the digest before, the
+// log index in eight bytes and the verdict.
+type JudgmentsRef struct {
+	Since  int64  `json:"since"`
+	Next   int64  `json:"next"`
+	Digest string `json:"digest"`
 }
 
 // maxStrata is how many strata a receipt lists.
@@ -127,6 +138,9 @@ func evidenceOf(next rollout.Rollout, d rollout.Decision, seen Seen) (*Evidence,
 	e := &Evidence{
 		LogSize: seen.LogSize, StepSeconds: int64(seen.StepAge / time.Second), Strata: []Stratum{}, Blocks: []Block{}, Looks: d.Looks,
 		LedgerDigest: next.Ledger.Digest, StateDigest: state, Seed: next.ID,
+	}
+	if j := next.Ledger.Judged; j != nil {
+		e.Judgments = &JudgmentsRef{Since: j.Since, Next: j.Next, Digest: j.Digest}
 	}
 	if e.Looks == nil {
 		e.Looks = []api.Look{}
@@ -183,6 +197,9 @@ func Conditions(p api.Policy) []string {
 			out = append(out, nulls[null])
 			nulls[null] = ""
 		}
+	}
+	if p.RequirePairwise {
+		out = append(out, "pairs are judged independently of each other, and a judge prefers neither release for another reason than that its answers are better (null: even_odds)")
 	}
 	if p.Baseline == api.BaselineAuto {
 		out = append(out, "a baseline taken from history has not moved since (blocks and looks that used it are marked historical)")

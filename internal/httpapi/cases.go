@@ -22,6 +22,7 @@ type Cases interface {
 	Releases
 	RolloutViews
 	RolloutActions
+	Judging
 	Webhooks
 }
 
@@ -102,6 +103,20 @@ type Releases interface {
 	Runs(ctx context.Context, p authority.Principal, f authority.EntryFilter, cursor string, limit int) (api.List[api.ReceiptItem], error)
 	// RunsAfter lists ascending from f.From on.
 	RunsAfter(ctx context.Context, p authority.Principal, f authority.EntryFilter, limit int) (api.List[api.ReceiptItem], error)
+}
+
+// Judging records and reads what judges say of pairs.
+type Judging interface {
+	// RecordJudgments answers each submission, in order; an error means that none was recorded or that it is unknown.
+	RecordJudgments(ctx context.Context, p authority.Principal, batch []authority.JudgmentSubmission) ([]api.IngestResult, error)
+	// Judgments lists newest first.
+	Judgments(ctx context.Context, p authority.Principal, q authority.Judged, cursor string, limit int) (api.JudgmentList, error)
+	// Pairs lists by probe, and says which of them a judge has given a verdict on.
+	Pairs(ctx context.Context, p authority.Principal, q authority.Judged, judge api.Judge, cursor string, limit int) (api.PairList, error)
+	RecordCalibration(ctx context.Context, p authority.Principal, c api.Calibration) (api.Calibration, error)
+	// StartJudging begins a job, or answers with the one that is under way.
+	StartJudging(ctx context.Context, p authority.Principal, rolloutID string, bounds api.StartJudging) (api.JudgeJob, error)
+	JudgeJob(ctx context.Context, p authority.Principal, id string) (api.JudgeJob, error)
 }
 
 // RolloutViews reads rollouts and never ticks.

@@ -420,3 +420,65 @@ func ask(h http.Handler, method, target, body string, header ...string) *httptes
 	h.ServeHTTP(w, r)
 	return w
 }
+
+func aJudge() api.Judge { return api.Judge{Model: "judge-1", Version: "2026-11", Template: "ab12"} }
+
+func aCalibration() api.Calibration {
+	share := api.Share{X: 3, N: 4, Value: new(0.75), Lo: new(0.3), Hi: new(0.95)}
+	return api.Calibration{
+		EventID: "evt_c", RecordedAt: "2026-05-15T18:42:00.000Z", AppID: "app", Environment: "production", Judge: aJudge(), Labels: 5, Compared: 4,
+		Agreement: share, Kappa: new(0.5), Confusion: [3][3]int64{{1, 1, 0}, {0, 1, 0}, {0, 0, 1}},
+		Consistent: share, FirstBias: share, LongerWins: share, LabelsLonger: share, Retest: share,
+	}
+}
+
+func aJob() api.JudgeJob {
+	return api.JudgeJob{ID: "job_1", RolloutID: "rol_1", State: api.JobRunning, Judge: aJudge(), Pairs: 4, Judged: 2, Recorded: 1, Calls: 2, CostUSD: 0.1, Detail: "on its way",
+		CreatedAt: "2026-05-15T18:42:00.000Z", UpdatedAt: "2026-05-15T18:42:00.000Z"}
+}
+
+func (f *fake) RecordJudgments(_ context.Context, _ authority.Principal, batch []authority.JudgmentSubmission) ([]api.IngestResult, error) {
+	f.argument = batch
+	results := make([]api.IngestResult, len(batch))
+	for i, s := range batch {
+		results[i] = api.IngestResult{Index: i, Status: api.IngestCreated, LogIndex: new(int64(i)), Receipt: []byte(`{"body":{},"key_id":"k","signature":"s"}`)}
+		if s.Refused != nil {
+			results[i] = api.IngestResult{Index: i, Status: api.IngestRefused, Problem: s.Refused}
+		}
+	}
+	return results, f.err
+}
+
+func (f *fake) Judgments(_ context.Context, _ authority.Principal, q authority.Judged, cursor string, limit int) (api.JudgmentList, error) {
+	f.filter, f.cursor, f.limit = q, cursor, limit
+	judgment := api.Judgment{AppID: "app", Environment: "production", BaselineRelease: "v1", CandidateRelease: "v2", ProbeID: "p1", Judge: aJudge(), Verdict: api.PreferTie,
+		Answers:         []api.JudgeAnswer{{First: api.PreferBaseline, Verdict: api.PositionFirst, Reason: "shorter"}, {First: api.PreferCandidate, Verdict: api.PositionFirst, Cached: true}},
+		BaselineEventID: "evt_b", CandidateEventID: "evt_c", BaselineChars: new(int64(3)), CandidateChars: new(int64(4)), Calls: new(int64(2)), CostUSD: new(0.01), LatencyMS: new(9.5),
+		OccurredAt: "2026-05-15T18:42:00.000Z", IdempotencyKey: "k"}
+	return api.JudgmentList{
+		Judges:     []api.JudgeSummary{{Judge: aJudge(), Figures: api.JudgedFigures{Ties: 1}, HalfTies: new(0.5), Calibration: new(aCalibration())}},
+		Judgments:  []api.RecordedJudgment{{EventID: "evt_1", LogIndex: 7, RecordedAt: "2026-05-15T18:42:00.000Z", Repeat: true, Judgment: judgment}},
+		NextCursor: "next",
+	}, f.err
+}
+
+func (f *fake) Pairs(_ context.Context, _ authority.Principal, q authority.Judged, judge api.Judge, cursor string, limit int) (api.PairList, error) {
+	f.filter, f.argument, f.cursor, f.limit = q, judge, cursor, limit
+	return api.PairList{AppID: "app", Environment: "production", BaselineRelease: "v1", CandidateRelease: "v2", NextCursor: "next", Pairs: []api.Pair{{
+		ProbeID: "p1", Input: []byte(`"2+2?"`), Baseline: api.PairRun{EventID: "evt_b", RunID: "r1", Output: []byte(`"4"`)}, Candidate: api.PairRun{EventID: "evt_c", Output: []byte(`{"n":4}`)}, Judged: true,
+	}}}, f.err
+}
+
+func (f *fake) RecordCalibration(_ context.Context, _ authority.Principal, c api.Calibration) (api.Calibration, error) {
+	f.argument = c
+	return aCalibration(), f.err
+}
+
+func (f *fake) StartJudging(_ context.Context, _ authority.Principal, id string, bounds api.StartJudging) (api.JudgeJob, error) {
+	f.argument = bounds
+	return aJob(), f.err
+}
+
+func (f *fake) JudgeJob(context.Context, authority.Principal, string) (api.JudgeJob, error) {
+	return aJob(), f.err
+}

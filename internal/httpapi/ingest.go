@@ -24,50 +24,66 @@ type batch struct {
 
 func (s *service) ingest(ctx context.Context, who authority.Principal, in batch) (reply, error) {
 	results, err := s.cases.Record(ctx, who, in.submissions)
+	return answerEach(results, in.lone, err)
+}
+
+// answerEach answers a batch item by item, and a lone item that was refused with its problem.
+func answerEach(results []api.IngestResult, lone bool, err error) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	if in.lone && len(results) == 1 && results[0].Problem != nil {
+	if lone && len(results) == 1 && results[0].Problem != nil {
 		return reply{}, results[0].Problem
 	}
 	return reply{status: 200, value: api.IngestAnswer{Results: results}}, nil
 }
 
-// readBatch splits the body into events and decodes each by itself: a bad
-// event is refused alone, a body that cannot be split is refused whole.
+// readBatch reads events and decodes each by itself.
 func readBatch(r *request) batch {
 	release := r.release()
+	var in batch
+	in.lone = r.each("an event", func(event []byte) {
+		in.submissions = append(in.submissions, submission(event, release))
+	})
+	return in
+}
+
+// each splits a body into items, such as "an event", and calls do for each: a
+// bad item can be refused alone, a body that cannot be split is refused whole.
+// lone says that the item was sent by itself.
+func (r *request) each(item string, do func([]byte)) (lone bool) {
 	raw, ok := r.bytes(api.MaxBody, typeJSON, typeNDJSON)
 	if !ok {
-		return batch{}
+		return false
 	}
-	var in batch
-	each := func(event []byte) error {
-		if len(in.submissions) == api.MaxEvents {
+	n := 0
+	counted := func(raw []byte) error {
+		if n++; n > api.MaxEvents {
 			return errEvents
 		}
-		in.submissions = append(in.submissions, submission(event, release))
+		do(raw)
 		return nil
 	}
 	if got, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); got == typeNDJSON {
-		r.noteSplit(eachLine(raw, each))
-		return in
+		r.noteSplit(eachLine(raw, counted))
+		return false
 	}
 	raw = bytes.Trim(raw, " \t\r\n")
+	send := "; send " + item + ", an array of them, or NDJSON as " + typeNDJSON
 	switch {
 	case len(raw) == 0:
-		r.note(invalid("", "the body is empty; send an event, an array of events, or NDJSON as "+typeNDJSON))
+		r.note(invalid("", "the body is empty"+send))
 	case raw[0] == '[':
-		r.noteSplit(eachElement(raw, each))
+		r.noteSplit(eachElement(raw, counted))
 	case raw[0] == '{':
-		in.lone = true
-		r.noteSplit(each(raw))
+		r.noteSplit(counted(raw))
+		return true
 	case bytes.HasPrefix(raw, []byte("\xEF\xBB\xBF")):
 		r.note(invalid("", "the JSON begins with a byte order mark; leave it out"))
 	default:
-		r.note(invalid("", "the body is not JSON as it is expected here; send an event, an array of events, or NDJSON as "+typeNDJSON))
+		r.note(invalid("", "the body is not JSON as it is expected here"+send))
 	}
-	return in
+	return false
 }
 
 // release is what the client says about events that carry no release themselves.
@@ -87,7 +103,7 @@ func (r *request) noteSplit(err error) {
 	switch {
 	case err == nil:
 	case errors.Is(err, errEvents):
-		r.note(refuse(codeTooLarge, fmt.Sprintf("the request holds more than %d events; send them in several requests", api.MaxEvents)))
+		r.note(refuse(codeTooLarge, fmt.Sprintf("the request holds more than %d items; send them in several requests", api.MaxEvents)))
 	default:
 		if se, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 			r.note(invalid(string(se.JSONPointer), fmt.Sprintf("the body is not JSON: %v, at byte %d", se.Err, se.ByteOffset)))

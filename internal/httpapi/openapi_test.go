@@ -69,6 +69,18 @@ func TestMembersAreTheDocument(t *testing.T) {
 		api.Tick{},
 		api.CompareRequest{},
 		api.Comparison{},
+		api.PairwiseResult{},
+		api.PairwisePolicy{},
+		api.Judgment{},
+		api.RecordedJudgment{},
+		api.JudgeAnswer{},
+		api.JudgedFigures{},
+		api.Calibration{},
+		api.JudgmentList{},
+		api.PairList{},
+		api.Unpaired{},
+		api.JudgeJob{},
+		api.StartJudging{},
 	} {
 		kind := reflect.TypeOf(value)
 		schema := doc.Components.Schemas[kind.Name()]

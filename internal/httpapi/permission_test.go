@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,6 +29,15 @@ func (mailbox) CheckURL(string) error { return nil }
 
 func (mailbox) Deliver(context.Context, authority.Shipment) authority.Sent {
 	return authority.Sent{StatusCode: 200, Answer: "thanks"}
+}
+
+// patient is a judge that finds nothing to do.
+type patient struct{}
+
+func (patient) Judge() api.Judge { return aJudge() }
+
+func (patient) Run(context.Context, authority.JudgeSource, api.StartJudging, func(api.JudgeJob)) error {
+	return nil
 }
 
 // installation is the real thing behind the routes, with a new database.
@@ -52,11 +62,14 @@ func installation(t *testing.T) (h http.Handler, owner string) {
 	}
 	a, err := authority.New(authority.Config{
 		Store: s, Deliverer: mailbox{}, Signer: signer, CheckpointKey: checkpoints, Origin: "test.example",
-		Now: time.Now, Random: func(p []byte) { _, _ = rand.Read(p) }, Log: discard(),
+		Now: time.Now, Random: func(p []byte) { _, _ = rand.Read(p) }, Log: discard(), Judger: patient{},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	var jobs sync.WaitGroup
+	jobs.Go(func() { a.JudgeLoop(t.Context()) })
+	t.Cleanup(jobs.Wait)
 	owner = a.ProposeKey()
 	if _, err := a.Bootstrap(t.Context(), owner); err != nil {
 		t.Fatal(err)
@@ -105,7 +118,7 @@ func (o *org) newKey(permissions ...api.Permission) api.APIKey {
 }
 
 // things are one of everything that has an id.
-type things struct{ app, receipt, rollout, hook, delivery, key, signing string }
+type things struct{ app, receipt, rollout, hook, delivery, key, signing, job string }
 
 func (o *org) things() things {
 	o.t.Helper()
@@ -133,7 +146,9 @@ func (o *org) things() things {
 	o.do(o.owner, "POST", "/api/v1/api-keys", `{"name":"k","permissions":["release.read"]}`, &k)
 	var keys api.List[api.SigningKey]
 	o.do(o.owner, "GET", "/api/v1/keys", "", &keys)
-	x.rollout, x.hook, x.delivery, x.key, x.signing = ro.ID, hook.ID, d.ID, k.ID, keys.Items[0].KeyID
+	var job api.JudgeJob
+	o.do(o.owner, "POST", "/api/v1/rollouts/"+ro.ID+"/judge", "", &job)
+	x.rollout, x.hook, x.delivery, x.key, x.signing, x.job = ro.ID, hook.ID, d.ID, k.ID, keys.Items[0].KeyID, job.ID
 	return x
 }
 
@@ -142,7 +157,7 @@ func (x things) fill(body string) string {
 }
 
 func (x things) all() []string {
-	return []string{x.app, x.receipt, x.rollout, x.hook, x.delivery, x.key}
+	return []string{x.app, x.receipt, x.rollout, x.hook, x.delivery, x.key, x.job}
 }
 
 // path fills in the ids that a pattern stands for.
@@ -162,6 +177,8 @@ func (x things) path(pattern, query string) (method, path string) {
 		id = x.app
 	case strings.Contains(path, "/v1/keys/{id}"):
 		id = x.signing
+	case strings.Contains(path, "/judge-jobs/{id}"):
+		id = x.job
 	case strings.Contains(path, "/api-keys/{id}"):
 		id = x.key
 	}
@@ -173,6 +190,8 @@ var (
 	queries = map[string]string{
 		"GET /api/v1/compare":            "?baseline=v1&candidate=v2&app_id=",
 		"GET /api/v1/rollouts/{id}/gate": "?weight=5",
+		"GET /api/v1/judgments":          "?rollout_id=",
+		"GET /api/v1/pairs":              "?rollout_id=",
 
 		"GET /api/v1/audit/bundle":          "?from=0&to=1",
 		"GET /api/v1/log/proof/inclusion":   "?index=0",
@@ -189,6 +208,8 @@ var (
 		"POST /api/v1/audit/ingest":          aRun,
 		"POST /api/v1/rollouts":              aCreate,
 		"POST /api/v1/orgs":                  `{"name":"another"}`,
+		"POST /api/v1/judgments":             aJudgmentSent,
+		"POST /api/v1/judge-calibrations":    aCalibrationSent,
 
 		"POST /api/v1/keys":                      `{"public_key":"O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik=","reason":"because"}`,
 		"POST /api/v1/keys/rotate":               aReason,
@@ -202,6 +223,9 @@ func (x things) request(rt route) (method, path, body string) {
 	query := queries[rt.pattern]
 	if strings.HasSuffix(query, "app_id=") {
 		query += x.app
+	}
+	if strings.HasSuffix(query, "rollout_id=") {
+		query += x.rollout
 	}
 	method, path = x.path(rt.pattern, query)
 	return method, path, x.fill(bodies[rt.pattern])
@@ -251,7 +275,7 @@ func TestPermissions(t *testing.T) {
 // things that nobody has, and holds nothing of x.
 func foreign(t *testing.T, other *org, rt route, x things) {
 	t.Helper()
-	nobody := things{app: "nobody", receipt: "evt_nobody", rollout: "rol_nobody", hook: "whk_nobody", delivery: "dlv_nobody", key: "nobody", signing: "nobody"}
+	nobody := things{app: "nobody", receipt: "evt_nobody", rollout: "rol_nobody", hook: "whk_nobody", delivery: "dlv_nobody", key: "nobody", signing: "nobody", job: "job_nobody"}
 	method, path, body := x.request(rt)
 	w := other.do(other.owner, method, path, body, nil)
 	for _, id := range x.all() {
@@ -284,10 +308,11 @@ func TestEnvironmentOfAKey(t *testing.T) {
 	x := home.things()
 	var k api.APIKey
 	home.do(owner, "POST", "/api/v1/api-keys",
-		`{"name":"staging","environment":"staging","permissions":["rollout.manage","audit.ingest","audit.read"]}`, &k)
+		`{"name":"staging","environment":"staging","permissions":["rollout.manage","audit.ingest","audit.read","judge.write"]}`, &k)
 	for _, path := range []string{
 		"/api/v1/rollouts/" + x.rollout, "/api/v1/rollouts/" + x.rollout + "/decisions", "/api/v1/audit/receipts/" + x.receipt,
 		"/api/v1/log/proof/inclusion?event_id=" + x.receipt, "/api/v1/audit/receipts/" + x.receipt + "/bundle", "/api/v1/audit/bundle?rollout=" + x.rollout,
+		"/api/v1/judgments?rollout_id=" + x.rollout, "/api/v1/pairs?rollout_id=" + x.rollout, "/api/v1/judge-jobs/" + x.job,
 	} {
 		wantProblem(t, home.do(k.Secret, "GET", path, "", nil), 404, "not_found")
 	}

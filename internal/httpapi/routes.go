@@ -74,6 +74,13 @@ func (s *service) releaseRoutes() []route {
 		{"GET /api/v1/rollouts/{id}/decisions", api.ReleaseRead, serve(readPageOf, s.decisions)},
 		{"GET /api/v1/rollouts/{id}/gate", api.ReleaseRead, serve(readGate, s.gate)},
 
+		{"POST /api/v1/judgments", api.JudgeWrite, serve(readJudgments, s.recordJudgments)},
+		{"GET /api/v1/judgments", api.ReleaseRead, serve(readJudged, s.judgments)},
+		{"GET /api/v1/pairs", api.JudgeWrite, serve(readPairs, s.pairs)},
+		{"POST /api/v1/judge-calibrations", api.JudgeWrite, serve(body[api.Calibration], s.recordCalibration)},
+		{"POST /api/v1/rollouts/{id}/judge", api.JudgeWrite, serve(readStartJudging, s.startJudging)},
+		{"GET /api/v1/judge-jobs/{id}", api.JudgeWrite, serve(byID, s.judgeJob)},
+
 		{"POST /api/v1/webhooks", api.WebhookManage, serve(body[api.CreateWebhook], s.createWebhook)},
 		{"GET /api/v1/webhooks", api.WebhookManage, serve(nothing, s.webhooks)},
 		{"GET /api/v1/webhooks/{id}", api.WebhookManage, serve(byID, s.webhook)},

@@ -62,6 +62,12 @@ var good = map[string]exchange{
 	"GET /api/v1/webhooks/{id}/deliveries":                   {"", "", 200},
 	"POST /api/v1/webhooks/deliveries/{id}/redeliver":        {"", "", 200},
 	"POST /api/v1/webhooks/{hook}/deliveries/{id}/redeliver": {"", "", 200},
+	"POST /api/v1/judgments":                                 {"", aJudgmentSent, 200},
+	"GET /api/v1/judgments":                                  {"?app_id=a&baseline=v1&candidate=v2&limit=5", "", 200},
+	"GET /api/v1/pairs":                                      {"?rollout_id=rol_1&model=m&version=v&template=t", "", 200},
+	"POST /api/v1/judge-calibrations":                        {"", aCalibrationSent, 201},
+	"POST /api/v1/rollouts/{id}/judge":                       {"", `{"max_calls":10,"max_cost_usd":0.5}`, 202},
+	"GET /api/v1/judge-jobs/{id}":                            {"", "", 200},
 	"POST /api/v1/api-keys":                                  {"", `{"name":"ci","permissions":["rollout.manage"],"environment":"e","expires_at":"2027-01-01T00:00:00Z"}`, 201},
 	"GET /api/v1/api-keys":                                   {"", "", 200},
 	"DELETE /api/v1/api-keys/{id}":                           {"", "", 200},
@@ -74,9 +80,11 @@ var good = map[string]exchange{
 }
 
 const (
-	aRun    = `{"kind":"agent_run","source":{"app_id":"a","release":"v2"},"metrics":{"success":true,"latency_ms":812.5}}`
-	aCreate = `{"app_id":"a","baseline_release":"v1","candidate_release":"v2","mode":"canary","steps":[5,100],"min_runs":30,"gates":["success:margin=2%"],"labels":{"a":"b"}}`
-	aReason = `{"reason":"because"}`
+	aRun             = `{"kind":"agent_run","source":{"app_id":"a","release":"v2"},"metrics":{"success":true,"latency_ms":812.5}}`
+	aCreate          = `{"app_id":"a","baseline_release":"v1","candidate_release":"v2","mode":"canary","steps":[5,100],"min_runs":30,"gates":["success:margin=2%"],"labels":{"a":"b"}}`
+	aJudgmentSent    = `{"app_id":"a","baseline_release":"v1","candidate_release":"v2","probe_id":"p","judge":{"model":"m"},"answers":[{"first":"baseline","verdict":"second"},{"first":"candidate","verdict":"first"}]}`
+	aCalibrationSent = `{"app_id":"a","judge":{"model":"m"},"labels":1,"compared":1,"agreement":{"x":1,"n":1,"value":1,"lo":0.2,"hi":1},"kappa":null,"confusion":[[1,0,0],[0,0,0],[0,0,0]],"consistent":{"x":0,"n":0,"value":null,"lo":null,"hi":null},"first_bias":{"x":0,"n":0,"value":null,"lo":null,"hi":null},"longer_wins":{"x":0,"n":0,"value":null,"lo":null,"hi":null},"labels_longer":{"x":0,"n":0,"value":null,"lo":null,"hi":null},"retest":{"x":0,"n":0,"value":null,"lo":null,"hi":null}}`
+	aReason          = `{"reason":"because"}`
 )
 
 // target fills in the wildcards of a pattern.
@@ -208,7 +216,7 @@ func TestBodiesAreStrictEverywhere(t *testing.T) {
 		wantProblem(t, ask(h, method, path, whole, "Content-Encoding", "br"), 415, "unsupported_media_type")
 		wantProblem(t, ask(h, method, path, whole+"x"), 400, "invalid")
 		limit := maxRequest
-		if path == ingestPath {
+		if path == ingestPath || path == "/api/v1/judgments" {
 			limit = api.MaxBody
 		}
 		wantProblem(t, ask(h, method, path, whole+strings.Repeat(" ", limit)), 413, "too_large")

@@ -66,11 +66,19 @@ func possible(p api.Policy) bool {
 	complete, errs := rollout.NewPolicy(api.CreateRollout{
 		Mode: p.Mode, Steps: p.Steps, MinRuns: &p.MinRuns, FirstLook: &p.FirstLook, Gates: p.Gates, Confidence: &p.Confidence, Guarantee: p.Guarantee,
 		ErrorBudget: &p.ErrorBudget, PromoteOn: p.PromoteOn, PromoteMargin: p.PromoteMargin, RequirePairwise: p.RequirePairwise,
-		Baseline: p.Baseline, SRM: p.SRM, Unit: p.Unit,
+		Pairwise: asked(p.Pairwise), Baseline: p.Baseline, SRM: p.SRM, Unit: p.Unit,
 	}, nil)
 	filled, err := json.Marshal(complete)
 	given, errGiven := json.Marshal(p)
 	return len(errs) == 0 && err == nil && errGiven == nil && bytes.Equal(filled, given)
+}
+
+// asked is the request that a policy for the judge comes of.
+func asked(p *api.PairwisePolicy) *api.CreatePairwise {
+	if p == nil {
+		return nil
+	}
+	return &api.CreatePairwise{MinPairs: &p.MinPairs, MaxAge: &p.MaxAge, Judge: p.Judge, On: p.On}
 }
 
 // begin makes the rollout's state and its first block.
@@ -96,6 +104,10 @@ func (p *player) begin(item Item, r *played, policy api.Policy, bad func(what, e
 	if err != nil || r.impossible {
 		return err
 	}
+	recorded, err := recordedAt(item)
+	if err != nil {
+		return err
+	}
 	if r.since = item.Index + 1; before != nil {
 		r.since = before.since
 	}
@@ -106,7 +118,8 @@ func (p *player) begin(item Item, r *played, policy api.Policy, bad func(what, e
 	} else {
 		r.core, r.history = rollout.Continue(r.Subject.RolloutID, before.core), before.history
 	}
-	r.core.Attempt, r.core.StepFrom = r.Attempt, item.Index+1
+	r.core.Attempt = r.Attempt
+	r.core, r.stepAt = r.core.From(item.Index+1), recorded
 	filling := evidence.Filling{RolloutID: r.core.ID, Baseline: r.Subject.Baseline, Candidate: r.Subject.Candidate, Block: block, Closed: closed}
 	p.memory.filling = append([]evidence.Filling{filling}, p.memory.filling...)
 	return nil

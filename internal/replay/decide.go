@@ -94,7 +94,7 @@ func (p *player) happens(item Item, s signed, r *played) error {
 	index := item.Index + 1
 	weight := 0
 	if r != nil && r.core.ID != "" { // one that continues what is not there has no state
-		r.core.StepFrom = index
+		r.core.StepFrom, r.stepAt = index, recorded
 		weight = r.core.Weight()
 		switch {
 		case r.core.State == api.StateAborted:

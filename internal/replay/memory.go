@@ -16,6 +16,9 @@ type memory struct {
 	cohorts map[cohortKey]evidence.Cohort
 	events  map[string][]evidence.Event    // by run id
 	probes  map[[2]string][]evidence.Event // runs by release and probe
+	// judgments are those of the app and environment, and calibrations those of its judges, in log order.
+	judgments    []evidence.Judgment
+	calibrations []evidence.Calibration
 	// filling are the unfinished rollouts' blocks, newest first.
 	filling []evidence.Filling
 }

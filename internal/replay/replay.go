@@ -117,8 +117,9 @@ type played struct {
 	// done counts its decisions so far; next is the one that was computed at its log size and waits for its receipt.
 	done int
 	next *computed
-	// since is the first log index of its evidence.
-	since int64
+	// since is the first log index of its evidence, and stepAt when the present step began.
+	since  int64
+	stepAt time.Time
 	// left are the blocks of a rollout that was aborted.
 	left *evidence.Filling
 	// broken: a decision did not agree, so that what follows cannot either.
@@ -194,6 +195,8 @@ func (p *player) take(item Item) error {
 		return p.event(item)
 	case item.Receipt.Kind == api.KindRolloutCreated:
 		return p.create(item)
+	case item.Receipt.Kind == api.KindJudgment || item.Receipt.Kind == api.KindCalibration:
+		return p.memory.hear(item)
 	case decision(item.Receipt.Kind):
 		return p.decide(item)
 	}
@@ -263,6 +266,7 @@ func (p *player) tick(r *played, s seen) error {
 	if err != nil {
 		return err
 	}
+	p.memory.judge(r, s, &e)
 	next, d, err := r.core.Tick(e)
 	if err != nil {
 		p.find(Finding{RolloutID: r.core.ID, Index: s.logSize, What: "tick", Detail: err.Error()})

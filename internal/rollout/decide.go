@@ -19,7 +19,6 @@ const (
 	ReasonCatchingUp   = "catching_up"
 	ReasonPaused       = "paused"
 	ReasonHoldGate     = "hold_gate_regressed"
-	ReasonPairwise     = "pairwise_unavailable"
 	ReasonFreshRuns    = "fresh_runs"
 	ReasonOperator     = "operator"
 	ReasonPaperEnded   = "paper_ended"
@@ -37,6 +36,9 @@ func because(code, text string, params map[string]any) api.Reason {
 func (r *Rollout) decide(v *api.Verdict, e Evidence) (api.Action, api.Reason, error) {
 	if g, found := worst(*v, api.Regressed, api.OnRollback); found {
 		return api.Rollback, because(ReasonRegressed, "rolling back at "+percent(r.Weight())+", "+g.Reason.Text, g.Reason.Params), nil
+	}
+	if j := v.Pairwise; j != nil && j.Verdict == api.Regressed && j.On == api.OnRollback {
+		return api.Rollback, because(j.Reason.Code, "rolling back at "+percent(r.Weight())+", "+j.Reason.Text, j.Reason.Params), nil
 	}
 	if reason, held := r.holds(*v, e); held {
 		return api.Hold, reason, nil
@@ -65,13 +67,16 @@ func (r Rollout) holding() string { return "Holding at " + percent(r.Weight()) +
 func (r Rollout) holds(v api.Verdict, e Evidence) (api.Reason, bool) {
 	holding := r.holding()
 	if e.More {
-		return because(ReasonCatchingUp, holding+"more closed blocks wait to be looked at; tick again", nil), true
+		return because(ReasonCatchingUp, holding+"more of the evidence waits to be looked at; tick again", nil), true
 	}
 	if r.State == api.StatePaused {
 		return because(ReasonPaused, holding+"paused by an operator; resume it to let it advance", nil), true
 	}
 	if g, found := worst(v, api.Regressed, api.OnHold); found {
 		return because(ReasonHoldGate, holding+g.Reason.Text+"; an operator can abort or promote", g.Reason.Params), true
+	}
+	if j := v.Pairwise; j != nil && j.Verdict == api.Regressed {
+		return because(j.Reason.Code, holding+j.Reason.Text+"; an operator can abort or promote", j.Reason.Params), true
 	}
 	for _, c := range v.Checks {
 		if c.Status == api.CheckHold {
@@ -81,8 +86,8 @@ func (r Rollout) holds(v api.Verdict, e Evidence) (api.Reason, bool) {
 	if g, found := worst(v, api.Insufficient, api.OnRollback, api.OnHold); found {
 		return r.insufficient(g, e), true
 	}
-	if r.Policy.RequirePairwise {
-		return because(ReasonPairwise, holding+"the pairwise judge is required and there are no judgments; record some, or create the rollout without require_pairwise", nil), true
+	if j := v.Pairwise; j != nil && j.Verdict != api.Clean {
+		return because(j.Reason.Code, holding+j.Reason.Text, j.Reason.Params), true
 	}
 	if fresh, need := r.FreshRuns(), r.Policy.MinRuns; fresh < need {
 		params := map[string]any{"have": fresh, "need": need}

@@ -23,6 +23,8 @@ type Ledger struct {
 	// Digest is the SHA-256, in hex, of the digest before and the canonical bytes of each look.
 	Digest string `json:"digest"`
 	Gates  []Test `json:"gates"`
+	// Judged is the judge's gate, where the policy requires it.
+	Judged *Judged `json:"judged,omitempty"`
 }
 
 // NewLedger opens the ledger of a policy. Rollback gates share the error
@@ -33,6 +35,13 @@ func NewLedger(seed string, p api.Policy, h History) (Ledger, error) {
 	deciding := map[api.On]float64{}
 	for _, g := range p.Gates {
 		deciding[g.On]++
+	}
+	if p.RequirePairwise {
+		deciding[p.Pairwise.On]++
+		var err error
+		if l.Judged, err = newJudged(p, p.ErrorBudget/deciding[p.Pairwise.On]); err != nil {
+			return Ledger{}, err
+		}
 	}
 	for i, g := range p.Gates {
 		l.Gates[i].Gate = g.ID()
@@ -53,7 +62,7 @@ func NewLedger(seed string, p api.Policy, h History) (Ledger, error) {
 // one for each stratum that the block holds. A gate of which a stratum lacks
 // one release learns nothing from it.
 func (l Ledger) look(p api.Policy, b Block) (Ledger, []api.Look, error) {
-	next := Ledger{Block: b.Number, Digest: l.Digest, Gates: slices.Clone(l.Gates)}
+	next := Ledger{Block: b.Number, Digest: l.Digest, Gates: slices.Clone(l.Gates), Judged: l.Judged}
 	var looks []api.Look
 	for i, g := range p.Gates {
 		for _, s := range b.strata(g) {
@@ -89,10 +98,10 @@ func chain(digest string, l api.Look) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// StateDigest is the SHA-256, in hex, of the state of every test, in the order of the gates.
+// StateDigest is the SHA-256, in hex, of the state of every test, in the order of the gates, the judge's last.
 func (l Ledger) StateDigest() (string, error) {
 	h := sha256.New()
-	for _, t := range l.Gates {
+	for _, t := range l.all() {
 		data, err := t.State.bytes()
 		if err != nil {
 			return "", fmt.Errorf("state of gate %s: %w", t.Gate, err)
@@ -124,10 +133,18 @@ func (l Ledger) tests(p api.Policy, quiet bool) ([]compare.Tested, error) {
 // View is the ledger as it is shown. spentBefore is the sum of the budgets of earlier attempts.
 func (l Ledger) View(p api.Policy, spentBefore float64) api.RolloutLedger {
 	v := api.RolloutLedger{ErrorBudget: p.ErrorBudget, Looks: l.Block, Digest: l.Digest, Gates: []api.LedgerGate{}, SpentBefore: spentBefore}
-	for _, t := range l.Gates {
+	for _, t := range l.all() {
 		if !t.State.IsZero() {
 			v.Gates = append(v.Gates, api.LedgerGate{Gate: t.Gate, GateLedger: t.ledger()})
 		}
 	}
 	return v
+}
+
+// all are the tests of the gates and of the judge.
+func (l Ledger) all() []Test {
+	if l.Judged == nil {
+		return l.Gates
+	}
+	return append(slices.Clip(l.Gates), l.Judged.Test)
 }

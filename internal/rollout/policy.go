@@ -19,6 +19,11 @@ const (
 	MostMinRuns = 1_000_000
 	// MostGates that decide.
 	MostGates = 32
+	// DefaultMinPairs and DefaultMaxAge, in seconds, are what is asked of the judge.
+	DefaultMinPairs = 30
+	DefaultMaxAge   = 7 * 24 * 3600
+	// mostMaxAge is a hundred years, in seconds.
+	mostMaxAge = 100 * 366 * 24 * 3600
 	// mostMeanMargin is what the test of a mean can take off a value.
 	mostMeanMargin = 1e15
 )
@@ -50,6 +55,7 @@ func NewPolicy(r api.CreateRollout, seen []string) (api.Policy, []api.FieldError
 		}
 		p.Gates = gates
 	}
+	p.Pairwise = pairwisePolicy(r)
 	checkRamp(p, bad)
 	checkGates(p, bad)
 	checkChoices(p, r, bad)
@@ -136,8 +142,50 @@ func checkChoices(p api.Policy, r api.CreateRollout, bad report) {
 	if p.Unit != api.UnitRun && p.Unit != api.UnitUnit {
 		bad("/unit", "unit is run or unit; got %q", p.Unit)
 	}
+	checkPairwise(p, r, bad)
+}
+
+// pairwisePolicy is what is asked of the judge; nil unless it is required.
+func pairwisePolicy(r api.CreateRollout) *api.PairwisePolicy {
+	if !r.RequirePairwise {
+		return nil
+	}
+	var asked api.CreatePairwise
 	if r.Pairwise != nil {
-		bad("/pairwise", "a policy for the judge is not in this version: leave out pairwise; require_pairwise holds the rollout")
+		asked = *r.Pairwise
+	}
+	return &api.PairwisePolicy{
+		MinPairs: value(asked.MinPairs, DefaultMinPairs), MaxAge: value(asked.MaxAge, DefaultMaxAge), Judge: asked.Judge, On: or(asked.On, api.OnRollback),
+	}
+}
+
+func checkPairwise(p api.Policy, r api.CreateRollout, bad report) {
+	if r.Pairwise != nil && !r.RequirePairwise {
+		bad("/pairwise", "pairwise belongs to require_pairwise: add \"require_pairwise\": true, or leave pairwise out")
+	}
+	w := p.Pairwise
+	if w == nil {
+		return
+	}
+	if w.MinPairs < 1 || w.MinPairs > MostMinRuns {
+		bad("/pairwise/min_pairs", "min_pairs is a whole number of decided pairs from 1 to %d; got %d", MostMinRuns, w.MinPairs)
+	}
+	if w.MaxAge < 0 || w.MaxAge > mostMaxAge {
+		bad("/pairwise/max_age", "max_age is a number of seconds, 0 for no limit; got %d", w.MaxAge)
+	}
+	if w.On != api.OnRollback && w.On != api.OnHold {
+		bad("/pairwise/on", "on is rollback or hold: a judge that only warns is not required; got %q", w.On)
+	}
+	if w.Judge == nil {
+		return
+	}
+	if *w.Judge == (api.Judge{}) {
+		bad("/pairwise/judge", "a judge has a model; leave judge out to take whichever judges first")
+	}
+	for _, n := range []struct{ member, value string }{{"model", w.Judge.Model}, {"version", w.Judge.Version}, {"template", w.Judge.Template}} {
+		if err := api.CheckName(n.member, n.value); n.value != "" && err != nil {
+			bad("/pairwise/judge/"+n.member, "%v", err)
+		}
 	}
 }
 

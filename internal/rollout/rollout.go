@@ -59,6 +59,18 @@ func Continue(id string, before Rollout) Rollout {
 	return next
 }
 
+// From says that the rollout's first step begins at a log index: what came
+// before is no evidence of it, unless it continues another.
+func (r Rollout) From(index int64) Rollout {
+	r.StepFrom = index
+	if j := r.Ledger.Judged; j != nil && j.Since == 0 {
+		judged := *j
+		judged.Since, judged.Next = index, index
+		r.Ledger.Judged = &judged
+	}
+	return r
+}
+
 // Weight is the authorised weight in percent: 0 after a rollback or an abort.
 func (r Rollout) Weight() int {
 	switch r.State {
@@ -94,6 +106,13 @@ type Evidence struct {
 	Open Block
 	// StepAge is how long the present step has lasted, for when a hold may end.
 	StepAge time.Duration
+	// Judgments are those of both releases that were not read yet, in log order, at most MostJudgments; MoreJudgments: there are others behind them.
+	Judgments     []Judgment
+	MoreJudgments bool
+	// Calibration is the newest of the judge whose judgments count; nil if there is none.
+	Calibration *api.Calibration
+	// Now is the time of the tick, by which the judge's verdicts have an age.
+	Now time.Time
 	// Quiet leaves out of the verdict what is only shown; the decision is the same. Simulations want it.
 	Quiet bool
 }
@@ -106,7 +125,9 @@ type Decision struct {
 	Reason api.Reason
 	Looks  []api.Look
 	// Blocks are those that this tick looked at.
-	Blocks  []Block
+	Blocks []Block
+	// Judged: this tick looked at judgments, or read as many as a tick may, which must be kept.
+	Judged  bool
 	Verdict *api.Verdict
 	// FreshRuns are those that the decision counted, before a promotion begins a new step.
 	FreshRuns int64
@@ -138,6 +159,12 @@ func (r Rollout) Tick(e Evidence) (Rollout, Decision, error) {
 			break
 		}
 	}
+	looks, more, err := next.readJudgments(e)
+	if err != nil {
+		return r, Decision{}, err
+	}
+	d.Looks, d.Judged = append(d.Looks, looks...), len(looks) > 0 || more
+	e.More = e.More || more
 	v, err := next.verdict(e)
 	if err != nil {
 		return r, Decision{}, err
@@ -212,7 +239,29 @@ func (r Rollout) verdict(e Evidence) (api.Verdict, error) {
 		v.Checks = slices.DeleteFunc(v.Checks, func(c api.Check) bool { return c.Check == compare.CheckClustered })
 	}
 	v.Checks = append(v.Checks, r.checks(e)...)
+	if v.Pairwise, err = r.pairwise(e); err != nil {
+		return api.Verdict{}, err
+	}
+	v.Verdict = overall(v, v.Pairwise)
 	return v, nil
+}
+
+// readJudgments takes the judgments that were recorded since the last tick.
+func (r *Rollout) readJudgments(e Evidence) (looks []api.Look, more bool, err error) {
+	if r.Ledger.Judged == nil {
+		return nil, false, nil
+	}
+	judged := *r.Ledger.Judged
+	if looks, more, err = judged.take(r.Policy, e.Judgments); err != nil {
+		return nil, false, fmt.Errorf("rollout %s: %w", r.ID, err)
+	}
+	for _, look := range looks {
+		if r.Ledger.Digest, err = chain(r.Ledger.Digest, look); err != nil {
+			return nil, false, err
+		}
+	}
+	r.Ledger.Judged = &judged
+	return looks, more || e.MoreJudgments, nil
 }
 
 // withPairs adds the pairs so far to the strata, in the newest one: a pair may reach over epochs.
