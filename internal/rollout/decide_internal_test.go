@@ -76,7 +76,8 @@ func TestHoldsInOrder(t *testing.T) {
 		},
 		Checks: []api.Check{{Check: "warned", Status: api.CheckWarn}, {Check: "held", Status: api.CheckHold}},
 	}
-	r := Rollout{State: api.StatePaused, Step: 1, Fresh: []int64{29}, Policy: api.Policy{Steps: []int{5, 100}, MinRuns: 30, RequirePairwise: true, Gates: []api.Gate{{On: api.OnRollback}}}}
+	all.Pairwise = &api.PairwiseResult{On: api.OnHold, Verdict: api.Insufficient, Reason: api.Reason{Code: ReasonPairwiseMissing}}
+	r := Rollout{State: api.StatePaused, Step: 1, Fresh: []int64{29}, Policy: api.Policy{Steps: []int{5, 100}, MinRuns: 30, Gates: []api.Gate{{On: api.OnRollback}}}}
 	e := Evidence{More: true}
 	expect := func(want string) {
 		t.Helper()
@@ -89,13 +90,17 @@ func TestHoldsInOrder(t *testing.T) {
 	expect(ReasonPaused)
 	r.State = api.StateActive
 	expect(ReasonHoldGate)
+	all.Pairwise.Verdict, all.Pairwise.Reason.Code = api.Regressed, ReasonPairwiseRegressed
+	expect(ReasonHoldGate)
 	all.Gates = all.Gates[1:]
+	expect(ReasonPairwiseRegressed)
+	all.Pairwise.Verdict, all.Pairwise.Reason.Code = api.Insufficient, ReasonPairwiseMissing
 	expect(ReasonCheck)
 	all.Checks = all.Checks[:1]
 	expect("i")
 	all.Gates = all.Gates[1:]
-	expect(ReasonPairwise)
-	r.Policy.RequirePairwise = false
+	expect(ReasonPairwiseMissing)
+	all.Pairwise = nil
 	expect(ReasonFreshRuns)
 	r.Fresh[0] = 30
 	expect("")

@@ -90,7 +90,7 @@ func everyReason() []string {
 	return []string{
 		compare.ReasonClean, compare.ReasonRegressed, compare.ReasonTooFewRuns, compare.ReasonMetricMissing, compare.ReasonMissingMoreOften,
 		compare.ReasonNotBoolean, compare.ReasonNoLook, compare.ReasonCannotRegress,
-		rollout.ReasonCleanVerdict, rollout.ReasonFullPromote, rollout.ReasonHoldGate, rollout.ReasonPairwise, rollout.ReasonFreshRuns,
+		rollout.ReasonCleanVerdict, rollout.ReasonFullPromote, rollout.ReasonHoldGate, rollout.ReasonPairwiseMissing, rollout.ReasonPairwiseTooFew, rollout.ReasonPairwiseClean, rollout.ReasonPairwiseRegressed, rollout.ReasonFreshRuns,
 		rollout.ReasonCheck, rollout.ReasonNotShown, compare.ReasonTooFewUnits,
 	}
 }
@@ -101,6 +101,9 @@ func (r *recorder) verdict(v api.Verdict) {
 	r.reasons[v.Reason.Code] = true
 	for _, g := range v.Gates {
 		r.reasons[g.Reason.Code] = true
+	}
+	if v.Pairwise != nil {
+		r.reasons[v.Pairwise.Reason.Code] = true
 	}
 }
 
@@ -153,6 +156,9 @@ func (r *recorder) play(s scenario, number int) {
 			record(rollout.Baseline, s.baseline)
 		}
 		record(rollout.Candidate, s.candidate)
+		if s.wins > 0 {
+			p.judge(theJudge(), s.verdict(&from), 1)
+		}
 		if (i+1)%or(s.every, 5) > 0 {
 			continue
 		}
@@ -164,6 +170,17 @@ func (r *recorder) play(s scenario, number int) {
 		}
 	}
 	r.onDemand(s, p.r.Policy, past)
+}
+
+// verdict draws what the judge says of a pair.
+func (s scenario) verdict(from *stats.Source) api.Preference {
+	switch tie, win := from.Index(10) == 0, from.Index(1000) < s.wins; {
+	case tie:
+		return api.PreferTie
+	case win:
+		return api.PreferCandidate
+	}
+	return api.PreferBaseline
 }
 
 // before is what the baseline reported before the rollout.

@@ -80,8 +80,15 @@ func TestPolicyRefuses(t *testing.T) {
 		"/baseline":       {{Baseline: "yesterday"}},
 		"/unit":           {{Unit: "user"}},
 		"/srm":            {{SRM: "sometimes"}},
-		"/pairwise":       {{Pairwise: map[string]any{"min_pairs": 5}}},
-		"/gates/0/margin": {{Gates: gates(t, "success:pair=probe:margin=5%")}, {Gates: gates(t, "score:margin=100%")}, {Gates: gates(t, "cost_usd:margin=2e15")}},
+		"/pairwise":       {{Pairwise: &api.CreatePairwise{MinPairs: ptr(int64(5))}}},
+		"/pairwise/min_pairs": {
+			{RequirePairwise: true, Pairwise: &api.CreatePairwise{MinPairs: ptr(int64(0))}}, {RequirePairwise: true, Pairwise: &api.CreatePairwise{MinPairs: ptr(int64(1_000_001))}},
+		},
+		"/pairwise/max_age":        {{RequirePairwise: true, Pairwise: &api.CreatePairwise{MaxAge: ptr(int64(-1))}}, {RequirePairwise: true, Pairwise: &api.CreatePairwise{MaxAge: ptr(int64(1 << 40))}}},
+		"/pairwise/on":             {{RequirePairwise: true, Pairwise: &api.CreatePairwise{On: api.OnWarn}}},
+		"/pairwise/judge":          {{RequirePairwise: true, Pairwise: &api.CreatePairwise{Judge: &api.Judge{}}}},
+		"/pairwise/judge/template": {{RequirePairwise: true, Pairwise: &api.CreatePairwise{Judge: &api.Judge{Template: "\n"}}}},
+		"/gates/0/margin":          {{Gates: gates(t, "success:pair=probe:margin=5%")}, {Gates: gates(t, "score:margin=100%")}, {Gates: gates(t, "cost_usd:margin=2e15")}},
 	} {
 		for _, r := range requests {
 			_, errs := rollout.NewPolicy(r, []string{"success"})

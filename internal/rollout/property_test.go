@@ -2,6 +2,7 @@ package rollout_test
 
 import (
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -19,11 +20,21 @@ func TestPropertiesOfAnySequence(t *testing.T) {
 			Mode:            rapid.SampledFrom([]api.Mode{api.ModeCanary, api.ModeShadow}).Draw(t, "mode"),
 			Guarantee:       rapid.SampledFrom([]api.Guarantee{api.GuaranteeRollout, api.GuaranteeLook}).Draw(t, "guarantee"),
 			Steps:           rapid.SampledFrom([][]int{{5, 25, 50, 100}, {50, 100}, {10, 20, 30, 40, 100}}).Draw(t, "steps"),
-			RequirePairwise: rapid.IntRange(0, 9).Draw(t, "pairwise") == 0,
+			RequirePairwise: rapid.Bool().Draw(t, "pairwise"),
+		}
+		if request.RequirePairwise {
+			pairs, age := rapid.Int64Range(1, 40).Draw(t, "min_pairs"), rapid.SampledFrom([]int64{0, 3600, 86400}).Draw(t, "max_age")
+			request.Pairwise = &api.CreatePairwise{MinPairs: &pairs, MaxAge: &age, On: rapid.SampledFrom([]api.On{"", api.OnHold, api.OnRollback}).Draw(t, "on")}
+			if rapid.Bool().Draw(t, "named") {
+				judge := theJudge()
+				request.Pairwise.Judge = &judge
+			}
 		}
 		w := &watched{play: newPlay(t, request)}
 		t.Repeat(map[string]func(*rapid.T){
 			"runs":   w.runs,
+			"judge":  w.judged,
+			"time":   func(t *rapid.T) { w.now = w.now.Add(time.Duration(rapid.IntRange(1, 30).Draw(t, "hours")) * time.Hour) },
 			"tick":   func(*rapid.T) { w.decide() },
 			"pause":  func(*rapid.T) { _ = w.operate(rollout.ActionPause) },
 			"resume": func(*rapid.T) { _ = w.operate(rollout.ActionResume) },
@@ -46,6 +57,45 @@ type watched struct {
 	baselineReported, everReported int64
 	ended                          bool
 	rolledBack                     bool
+	// counts are the verdicts of the judge that counts, and newest when the newest was recorded.
+	counts map[api.Preference]int64
+	newest time.Time
+	whose  *api.Judge
+}
+
+// judged records verdicts: of a judge that is fair, that always finds for one
+// side, that gives none, or of another one altogether.
+func (w *watched) judged(t *rapid.T) {
+	if w.r.Policy.Pairwise == nil {
+		return
+	}
+	judge := rapid.SampledFrom([]api.Judge{theJudge(), theJudge(), {Model: "judge-2"}, {Model: "judge-1", Template: "t2"}}).Draw(t, "judge")
+	from := rapid.SampledFrom([][]api.Preference{
+		{api.PreferCandidate}, {api.PreferBaseline}, {api.PreferTie}, {api.PreferNone}, {api.PreferCandidate, api.PreferBaseline, api.PreferTie, api.PreferNone},
+	}).Draw(t, "verdicts")
+	for range rapid.IntRange(1, 40).Draw(t, "judgments") {
+		verdict := rapid.SampledFrom(from).Draw(t, "verdict")
+		w.judge(judge, verdict, 1)
+		if w.whose == nil && (w.r.Policy.Pairwise.Judge == nil || judge == *w.r.Policy.Pairwise.Judge) {
+			w.whose = &judge
+		}
+		if w.whose == nil || *w.whose != judge || w.r.State.Finished() {
+			continue
+		}
+		if w.counts == nil {
+			w.counts = map[api.Preference]int64{}
+		}
+		if w.counts[verdict]++; verdict != api.PreferNone {
+			w.newest = w.now
+		}
+	}
+}
+
+// judgeAgrees: the judge that is required has decided enough pairs, lately, and did not find for the baseline in all of them.
+func (w *watched) judgeAgrees() bool {
+	p := w.r.Policy.Pairwise
+	wins, losses := w.counts[api.PreferCandidate], w.counts[api.PreferBaseline]
+	return wins > 0 && wins+losses >= p.MinPairs && (p.MaxAge == 0 || w.now.Sub(w.newest) <= time.Duration(p.MaxAge)*time.Second)
 }
 
 func (w *watched) runs(t *rapid.T) {
@@ -100,15 +150,20 @@ func (w *watched) decide() {
 		if w.failed == w.reported {
 			w.t.Fatalf("promoted a candidate that failed all of its %d runs: %s", w.reported, d.Reason.Text)
 		}
-		if before.State == api.StatePaused || policy.RequirePairwise || w.rolledBack {
-			w.t.Fatalf("promoted from %s, pairwise %t, rolled back before %t", before.State, policy.RequirePairwise, w.rolledBack)
+		if before.State == api.StatePaused || w.rolledBack {
+			w.t.Fatalf("promoted from %s, rolled back before %t", before.State, w.rolledBack)
+		}
+		if policy.RequirePairwise && !w.judgeAgrees() {
+			w.t.Fatalf("promoted on the judge's %v, newest %s of %s: %s", w.counts, w.newest, w.now, d.Reason.Text)
 		}
 		if d.Verdict.Verdict != api.Clean {
 			w.t.Fatalf("promoted on the verdict %s", d.Verdict.Verdict)
 		}
 		w.fresh, w.baselineReported = 0, 0
 	case api.Rollback:
-		if w.reported == 0 || w.everReported == 0 || w.failed == 0 {
+		losses := w.counts[api.PreferBaseline]
+		byJudge := policy.RequirePairwise && policy.Pairwise.On == api.OnRollback && losses > 1 && losses > w.counts[api.PreferCandidate]
+		if !byJudge && (w.reported == 0 || w.everReported == 0 || w.failed == 0) {
 			w.t.Fatalf("rolled back on %d candidate runs, %d failures, %d baseline runs: %s", w.reported, w.failed, w.everReported, d.Reason.Text)
 		}
 		w.rolledBack = true

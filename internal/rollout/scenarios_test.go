@@ -33,6 +33,8 @@ type scenario struct {
 	share int
 	// unit is how many runs make one unit in the comparison on demand; 0 is one.
 	unit int
+	// wins is how many of a thousand pairs the judge gives to the candidate, of one pair for each candidate run; one in ten is a tie. 0 asks no judge.
+	wins int
 }
 
 // release draws the metrics of a run at a step, counted from 1.
@@ -55,6 +57,8 @@ func scenarios() []scenario {
 		{name: "many steps", rollouts: 6, runs: 300, candidate: success(110), baseline: success(100), request: api.CreateRollout{Steps: []int{10, 20, 30, 40, 60, 80, 100}}},
 		{name: "five runs a step", rollouts: 16, every: 1, candidate: success(250), baseline: success(200), request: api.CreateRollout{Steps: []int{50, 100}, MinRuns: ptr(int64(5))}},
 		{name: "beyond the plan", rollouts: 1, runs: 1500, every: 25, candidate: success(105), baseline: success(100), request: api.CreateRollout{RequirePairwise: true}},
+		{name: "a fair judge", rollouts: 6, wins: 500, candidate: success(100), baseline: success(100), request: api.CreateRollout{RequirePairwise: true}},
+		{name: "a judge that prefers the baseline", rollouts: 6, wins: 250, candidate: success(100), baseline: success(100), request: api.CreateRollout{RequirePairwise: true}},
 		{name: "a small budget", rollouts: 8, candidate: success(300), baseline: success(100), request: api.CreateRollout{ErrorBudget: ptr(0.001), Confidence: ptr(0.99)}},
 		{name: "an absolute margin", gates: []string{"success:margin=0.05"}, rollouts: 10, candidate: success(180), baseline: success(100)},
 		{name: "a relative margin", gates: []string{"success:margin=7%"}, rollouts: 10, candidate: success(180), baseline: success(100)},

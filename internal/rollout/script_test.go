@@ -2,9 +2,11 @@ package rollout_test
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/compare"
@@ -31,6 +33,20 @@ type play struct {
 	closed []rollout.Block
 	strata []compare.Stratum
 	last   rollout.Decision
+	// judgments are those that were recorded, and now is the time of the next tick.
+	judgments []rollout.Judgment
+	now       time.Time
+}
+
+// theJudge is who judges in a script.
+func theJudge() api.Judge { return api.Judge{Model: "judge-1", Template: "t1"} }
+
+// judge records judgments: of the judge, n of a verdict.
+func (p *play) judge(judge api.Judge, verdict api.Preference, n int) {
+	for range n {
+		p.judgments = append(p.judgments, rollout.Judgment{Index: p.index, RecordedAt: p.now, Judge: judge, Verdict: verdict})
+		p.index++
+	}
 }
 
 func newPlay(t fataler, request api.CreateRollout, seen ...string) *play {
@@ -52,7 +68,7 @@ func newPlayAfter(t fataler, h rollout.History, request api.CreateRollout, seen 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &play{t: t, r: r, before: h, epoch: 1, block: rollout.FirstBlock(p, h, rollout.RuleOf(p, h.Runs), 1, 0), strata: []compare.Stratum{{Epoch: 1}}}
+	return &play{t: t, r: r.From(0), before: h, epoch: 1, now: time.Date(2026, 5, 15, 12, 0, 0, 0, time.UTC), block: rollout.FirstBlock(p, h, rollout.RuleOf(p, h.Runs), 1, 0), strata: []compare.Stratum{{Epoch: 1}}}
 }
 
 // run records one run. success is "1", "0" or "-" for a run that lacks the metric.
@@ -130,12 +146,24 @@ func (p *play) tick() rollout.Decision {
 	if p.before.Runs > 0 {
 		strata = p.before.Beside(strata)
 	}
-	next, d, err := p.r.Tick(rollout.Evidence{Blocks: p.closed, Strata: strata, Open: p.block})
+	next, d, err := p.r.Tick(rollout.Evidence{Blocks: p.closed, Strata: strata, Open: p.block, Judgments: p.unread(), Now: p.now})
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	p.settle(next, d)
 	return d
+}
+
+// unread are the judgments that no tick has read.
+func (p *play) unread() []rollout.Judgment {
+	if p.r.Ledger.Judged == nil {
+		return nil
+	}
+	i := slices.IndexFunc(p.judgments, func(j rollout.Judgment) bool { return j.Index >= p.r.Ledger.Judged.Next })
+	if i < 0 {
+		return nil
+	}
+	return p.judgments[i:]
 }
 
 func (p *play) operate(action string) error {
@@ -181,6 +209,14 @@ func (p *play) script(text string) {
 		switch {
 		case f[0] == "runs":
 			p.traffic(number(1), number(2), number(4), number(5))
+		case f[0] == "judged": // wins, losses, ties, none
+			for i, verdict := range []api.Preference{api.PreferCandidate, api.PreferBaseline, api.PreferTie, api.PreferNone} {
+				p.judge(theJudge(), verdict, number(i+1))
+			}
+		case f[0] == "otherwise": // another judge's wins
+			p.judge(api.Judge{Model: "judge-2"}, api.PreferCandidate, number(1))
+		case f[0] == "days":
+			p.now = p.now.AddDate(0, 0, number(1))
 		case f[0] == "tick":
 			d := p.tick()
 			got := fmt.Sprintf("%s %d", d.Decision, p.r.Weight())
@@ -202,6 +238,7 @@ func minRuns(n int64) *int64 { return &n }
 
 func TestScripts(t *testing.T) {
 	canary := api.CreateRollout{Mode: api.ModeCanary}
+	judged := api.CreateRollout{Mode: api.ModeCanary, RequirePairwise: true, Pairwise: &api.CreatePairwise{MinPairs: minRuns(10)}}
 	small := api.CreateRollout{Mode: api.ModeCanary, Steps: []int{50, 100}, MinRuns: minRuns(5)}
 	for name, c := range map[string]struct {
 		request api.CreateRollout
@@ -254,6 +291,72 @@ func TestScripts(t *testing.T) {
 		"the judge is required and there is none": {api.CreateRollout{Mode: api.ModeCanary, RequirePairwise: true}, `
 			runs 60 19 failing 5 114
 			tick -> hold 5 pairwise_unavailable`},
+		"a judge that finds nothing worse lets the numbers decide": {judged, `
+			runs 30 19 failing 3 57
+			judged 0 0 0 0
+			tick -> hold 5 pairwise_unavailable
+			judged 5 4 60 3
+			tick -> hold 5 pairwise_too_few
+			judged 1 0 0 0
+			tick -> promote 25`},
+		"a judge alone never promotes": {judged, `
+			judged 200 0 0 0
+			tick -> hold 5 catching_up
+			tick -> hold 5 no_look
+			runs 29 19 failing 2 55
+			tick -> hold 5 no_look`},
+		"a judge that prefers the baseline rolls back": {judged, `
+			runs 30 19 failing 3 57
+			judged 0 10 0 0
+			tick -> rollback 0`},
+		"on hold it stops": {api.CreateRollout{Mode: api.ModeCanary, RequirePairwise: true, Pairwise: &api.CreatePairwise{MinPairs: minRuns(10), On: api.OnHold}}, `
+			runs 30 19 failing 3 57
+			judged 0 10 0 0
+			tick -> hold 5 pairwise_regressed
+			judged 100 0 0 0
+			tick -> hold 5 pairwise_regressed`},
+		"a judge is no help to a candidate that fails": {judged, `
+			runs 30 19 failing 12 57
+			judged 100 0 0 0
+			tick -> rollback 0`},
+		"verdicts grow stale": {judged, `
+			runs 30 19 failing 3 57
+			judged 10 5 0 0
+			days 8
+			tick -> hold 5 pairwise_stale
+			judged 1 0 0 0
+			tick -> promote 25`},
+		"what came without a verdict keeps nothing fresh": {judged, `
+			runs 30 19 failing 3 57
+			judged 10 5 0 0
+			days 8
+			judged 0 0 0 50
+			otherwise 50
+			tick -> hold 5 pairwise_stale`},
+		"another judge is not the policy's": {api.CreateRollout{Mode: api.ModeCanary, RequirePairwise: true, Pairwise: &api.CreatePairwise{MinPairs: minRuns(10), Judge: &api.Judge{Model: "judge-1"}}}, `
+			runs 30 19 failing 3 57
+			otherwise 50
+			tick -> hold 5 pairwise_other_judge
+			judged 10 0 0 0
+			tick -> promote 25`},
+		"the first judge is the judge": {judged, `
+			runs 30 19 failing 3 57
+			otherwise 1
+			judged 50 0 0 0
+			tick -> hold 5 pairwise_too_few`},
+		"a paused rollout is rolled back by the judge, and never promoted": {judged, `
+			pause
+			runs 30 19 failing 3 57
+			judged 10 0 0 0
+			tick -> hold 5 paused
+			judged 0 40 0 0
+			tick -> rollback 0`},
+		"the judge under the seed's rule": {api.CreateRollout{Mode: api.ModeCanary, RequirePairwise: true, Guarantee: api.GuaranteeLook, Pairwise: &api.CreatePairwise{MinPairs: minRuns(10)}}, `
+			runs 30 19 failing 3 57
+			judged 2 7 0 0
+			tick -> hold 5 pairwise_too_few
+			judged 2 7 0 0
+			tick -> rollback 0`},
 		"the seed's rule: the usual interval at each tick": {api.CreateRollout{Mode: api.ModeCanary, Guarantee: api.GuaranteeLook}, `
 			runs 29 19 failing 3 57
 			tick -> hold 5 too_few_runs
