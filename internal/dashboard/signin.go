@@ -49,7 +49,7 @@ func (h *Handler) signOut(r *request) error {
 	}
 	for _, name := range []string{secureCookie, plainCookie} {
 		if _, err := r.Cookie(name); err == nil {
-			http.SetCookie(r.out, &http.Cookie{Name: name, Path: "/", MaxAge: -1, HttpOnly: true, Secure: name == secureCookie, SameSite: http.SameSiteLaxMode})
+			http.SetCookie(r.out, &http.Cookie{Name: name, Path: "/", MaxAge: -1, HttpOnly: true, Secure: name == secureCookie, SameSite: http.SameSiteLaxMode}) //nolint:gosec // the cookie of plain http cannot be Secure
 		}
 	}
 	return r.see("/sign-in", "signed-out")
