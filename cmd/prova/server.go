@@ -133,7 +133,7 @@ func (s *server) begin(ctx context.Context) error {
 
 // handle makes the HTTP server: the pages at their paths, the API everywhere else.
 func (s *server) handle(program string) error {
-	pages, err := dashboard.New(dashboard.Options{Version: program})
+	pages, err := dashboard.New(dashboard.Options{Cases: s.authority, Log: s.log, Now: time.Now, Version: program})
 	if err != nil {
 		return err
 	}
@@ -142,6 +142,7 @@ func (s *server) handle(program string) error {
 	mux.Handle("/", s.http.Handler)
 	pages.Mount(mux)
 	s.http.Handler = mux
+	s.http.RegisterOnShutdown(pages.Drain)
 	return nil
 }
 

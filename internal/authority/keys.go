@@ -53,11 +53,19 @@ func (a *Authority) Authenticate(ctx context.Context, bearer string) (Principal,
 		return Principal{}, storeError("key", err)
 	}
 	hash := secretHash(secret)
-	if subtle.ConstantTimeCompare(hash[:], k.Hash[:]) != 1 || err != nil ||
-		k.RevokedAt != nil || k.ExpiresAt != nil && !a.now().Before(*k.ExpiresAt) {
+	if subtle.ConstantTimeCompare(hash[:], k.Hash[:]) != 1 || err != nil || !k.holds(a.now()) {
 		return Principal{}, refused
 	}
-	return Principal{Org: k.Org, KeyID: k.ID, Permissions: k.Permissions, Environment: k.Environment, ExpiresAt: k.ExpiresAt}, nil
+	return k.principal(), nil
+}
+
+// holds reports whether the key is neither revoked nor expired.
+func (k APIKey) holds(now time.Time) bool {
+	return k.RevokedAt == nil && (k.ExpiresAt == nil || now.Before(*k.ExpiresAt))
+}
+
+func (k APIKey) principal() Principal {
+	return Principal{Org: k.Org, KeyID: k.ID, Permissions: k.Permissions, Environment: k.Environment, ExpiresAt: k.ExpiresAt}
 }
 
 func splitKey(bearer string) (id, secret string, ok bool) {

@@ -58,6 +58,12 @@ type Instance interface {
 	Orgs(ctx context.Context) ([]Org, error)
 	// APIKey finds a key by its id over all orgs; ErrNotFound.
 	APIKey(ctx context.Context, id string) (APIKey, error)
+	// SaveSession adds a session, and removes those that had ended by its CreatedAt; ErrExists if its hash is taken, ErrNotFound if its org has no such key.
+	SaveSession(ctx context.Context, s Session) error
+	// Session finds one by the hash of its token over all orgs, ended or not; ErrNotFound.
+	Session(ctx context.Context, hash [32]byte) (Session, error)
+	// EndSession removes one; nothing if there is none.
+	EndSession(ctx context.Context, hash [32]byte) error
 	// SaveSigningKey adds a public key; one that is there already is left alone.
 	SaveSigningKey(ctx context.Context, key api.SigningKey) error
 	// SigningKeys lists the public keys of all servers, oldest first.
@@ -112,6 +118,16 @@ type APIKey struct {
 	api.APIKey
 	Org  string
 	Hash [32]byte
+}
+
+// Session is somebody signed in to the dashboard: only the SHA-256 of the
+// token is kept, and the key that it was had for.
+type Session struct {
+	Hash      [32]byte
+	Org       string
+	KeyID     string
+	CreatedAt time.Time
+	ExpiresAt time.Time
 }
 
 // Head is the state of an org's log.

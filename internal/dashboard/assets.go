@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"time"
 )
@@ -18,9 +19,7 @@ var assetFiles embed.FS
 // assets are the files that pages load, by name.
 type assets struct {
 	contents map[string][]byte
-	// modules are the names of the ES modules, sorted.
-	modules []string
-	hash    string
+	hash     string
 }
 
 func loadAssets() (assets, error) {
@@ -42,9 +41,6 @@ func loadAssets() (assets, error) {
 			return a, fmt.Errorf("asset %s is of no known type", name)
 		}
 		a.contents[name] = content
-		if path.Ext(name) == ".js" {
-			a.modules = append(a.modules, name)
-		}
 	}
 	// One hash over all, since modules load one another by relative names.
 	all := sha256.New()
@@ -77,3 +73,21 @@ func digest(content []byte) string {
 
 // zeroTime keeps Last-Modified away: only the tag says whether something changed.
 func zeroTime() time.Time { return time.Time{} }
+
+// needs are a module and those that it loads, itself or by way of others; the entry first.
+func (a assets) needs(entry string) []string {
+	if entry == "" {
+		return nil
+	}
+	found := []string{entry}
+	for i := 0; i < len(found); i++ {
+		for _, m := range imports.FindAllSubmatch(a.contents[found[i]], -1) {
+			if name := string(m[1]); !slices.Contains(found, name) {
+				found = append(found, name)
+			}
+		}
+	}
+	return found
+}
+
+var imports = regexp.MustCompile(`from "\./([^"]+)"`)

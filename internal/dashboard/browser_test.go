@@ -132,8 +132,14 @@ type tab struct {
 	requests []string
 }
 
-// open opens the page in a tab of its own. before runs in the page before its scripts.
+// open opens the page that verifies in a tab of its own. before runs in the page before its scripts.
 func open(browser context.Context, t *testing.T, url, before string) *tab {
+	t.Helper()
+	return openPage(browser, t, url, before, "#outcome")
+}
+
+// openPage opens a page in a tab of its own, and waits for an element.
+func openPage(browser context.Context, t *testing.T, url, before, ready string) *tab {
 	t.Helper()
 	ctx, end := chromedp.NewContext(browser)
 	t.Cleanup(end)
@@ -154,7 +160,7 @@ func open(browser context.Context, t *testing.T, url, before string) *tab {
 				addEventListener("securitypolicyviolation", (e) => window.violations.push(e.violatedDirective + " " + e.blockedURI));` + before})
 		}
 		return err
-	}), chromedp.Navigate(url), chromedp.WaitReady("#outcome"))
+	}), chromedp.Navigate(url), chromedp.WaitReady(ready))
 	return b
 }
 

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -14,8 +15,8 @@ import (
 func get(t *testing.T, h http.Handler, method, path string, header ...string) *http.Response {
 	t.Helper()
 	r := httptest.NewRequest(method, path, nil)
-	if len(header) == 2 {
-		r.Header.Set(header[0], header[1])
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
@@ -73,26 +74,29 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// TestAssets follows each address in the page and in the modules.
+// TestAssets follows each address in the pages and in the modules.
 func TestAssets(t *testing.T) {
-	h := mounted(t)
-	page := read(t, get(t, h, http.MethodGet, "/verify"))
-	paths := regexp.MustCompile(`/assets/[0-9a-f]{16}/[a-z0-9]+\.[a-z]+`).FindAllString(page, -1)
-	if len(paths) < 8 {
-		t.Fatalf("the page loads %v", paths)
-	}
+	f := newHouse(t)
 	loaded := map[string]bool{}
-	for _, path := range paths {
-		loaded[filepath.Base(path)] = true
-		answer := get(t, h, http.MethodGet, path)
-		content := read(t, answer)
-		if answer.StatusCode != http.StatusOK || content == "" || answer.Header.Get("ETag") == "" ||
-			answer.Header.Get("Cache-Control") != "public, max-age=31536000, immutable" || answer.Header.Get("X-Content-Type-Options") != "nosniff" {
-			t.Errorf("%s: %d %v", path, answer.StatusCode, answer.Header)
+	for _, page := range []string{
+		read(t, get(t, f.pages, http.MethodGet, "/verify")), f.page(f.ownerKey, "/rollouts"),
+	} {
+		paths := regexp.MustCompile(`/assets/[0-9a-f]{16}/[a-z0-9]+\.[a-z]+`).FindAllString(page, -1)
+		if len(paths) < 4 {
+			t.Fatalf("the page loads %v", paths)
 		}
-		for _, m := range regexp.MustCompile(`from "\./([^"]+)"`).FindAllStringSubmatch(content, -1) {
-			if !strings.Contains(page, "/"+m[1]+`"`) {
-				t.Errorf("%s loads %s, which the page does not preload", path, m[1])
+		for _, path := range paths {
+			loaded[filepath.Base(path)] = true
+			answer := get(t, f.pages, http.MethodGet, path)
+			content := read(t, answer)
+			if answer.StatusCode != http.StatusOK || content == "" || answer.Header.Get("ETag") == "" ||
+				answer.Header.Get("Cache-Control") != "public, max-age=31536000, immutable" || answer.Header.Get("X-Content-Type-Options") != "nosniff" {
+				t.Errorf("%s: %d %v", path, answer.StatusCode, answer.Header)
+			}
+			for _, m := range regexp.MustCompile(`from "\./([^"]+)"`).FindAllStringSubmatch(content, -1) {
+				if !strings.Contains(page, "/"+m[1]+`"`) {
+					t.Errorf("%s loads %s, which the page does not preload", path, m[1])
+				}
 			}
 		}
 	}
@@ -101,14 +105,18 @@ func TestAssets(t *testing.T) {
 			t.Errorf("no page loads %s", file.Name())
 		}
 	}
-	if answer := get(t, h, http.MethodGet, "/assets/0000000000000000/page.js"); answer.StatusCode != http.StatusNotFound {
+	if answer := get(t, f.pages, http.MethodGet, "/assets/0000000000000000/page.js"); answer.StatusCode != http.StatusNotFound {
 		t.Errorf("another version's module: %d", answer.StatusCode)
 	}
 }
 
-// TestNothingBecomesMarkup: what is pasted has no way into the page but as text.
+// TestNothingBecomesMarkup: what is pasted has no way into the page but as
+// text. One module reads markup: that of this server's own pages.
 func TestNothingBecomesMarkup(t *testing.T) {
 	for name, content := range must(loadAssets()).contents {
+		if name == "morph.js" {
+			content = bytes.Replace(content, []byte("new DOMParser()"), nil, 1)
+		}
 		if found := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|srcdoc|createContextualFragment|setHTML|DOMParser`).Find(content); found != nil {
 			t.Errorf("%s holds %s", name, found)
 		}

@@ -77,6 +77,18 @@ func (s *servers) APIKey(ctx context.Context, id string) (authority.APIKey, erro
 	return s.one().APIKey(ctx, id)
 }
 
+func (s *servers) SaveSession(ctx context.Context, n authority.Session) error {
+	return s.one().SaveSession(ctx, n)
+}
+
+func (s *servers) Session(ctx context.Context, hash [32]byte) (authority.Session, error) {
+	return s.one().Session(ctx, hash)
+}
+
+func (s *servers) EndSession(ctx context.Context, hash [32]byte) error {
+	return s.one().EndSession(ctx, hash)
+}
+
 func (s *servers) SaveSigningKey(ctx context.Context, key api.SigningKey) error {
 	return s.one().SaveSigningKey(ctx, key)
 }

@@ -30,6 +30,7 @@ func Run(t *testing.T, open func(t *testing.T) authority.Store) {
 		{"Orgs", testOrgs},
 		{"SigningKeys", testSigningKeys},
 		{"APIKeys", testAPIKeys},
+		{"Sessions", testSessions},
 		{"RoundTripEntry", testRoundTripEntry},
 		{"AppendRefusesGaps", testAppendRefusesGaps},
 		{"AppendBatches", testAppendBatches},

@@ -1,24 +1,6 @@
 package dashboard
 
-import (
-	"bytes"
-	"embed"
-	"html/template"
-
-	"github.com/cobound/prova/receipt"
-)
-
-//go:embed templates
-var templateFiles embed.FS
-
-// page is what a template is given.
-type page struct {
-	assets
-	Version string
-	// Modules are preloaded, so that none waits for another.
-	Modules []string
-	Checks  []check
-}
+import "github.com/cobound/prova/receipt"
 
 // check is a row of the list of checks. What became of it is filled in by the browser.
 type check struct {
@@ -49,15 +31,4 @@ func verifyChecks() []check {
 		{receipt.CheckCheckpoint, "signature of the log's head"},
 		{checkInclusion, "the receipt's leaf leads to the signed root"},
 	}
-}
-
-// render fills the template of a page into the layout.
-func render(name string, p page) ([]byte, error) {
-	t, err := template.ParseFS(templateFiles, "templates/layout.html", "templates/"+name+".html")
-	if err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	err = t.ExecuteTemplate(&b, "layout", p)
-	return b.Bytes(), err
 }
