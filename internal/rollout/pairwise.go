@@ -99,6 +99,28 @@ func (r Rollout) judge(v api.PairwiseResult) (api.Outcome, api.Reason) {
 	return api.Clean, because(ReasonPairwiseClean, "the candidate "+counted(f)+", "+rate(v)+": the judge does not find it worse", params)
 }
 
+// WithoutJudge is a policy without its judge, for simulations, which have none:
+// the gates keep their shares of the error budget, and the judge's is not spent.
+func WithoutJudge(p api.Policy) api.Policy {
+	if !p.RequirePairwise {
+		return p
+	}
+	if n := countOn(p.Gates, api.OnRollback); p.Pairwise.On == api.OnRollback && n > 0 {
+		p.ErrorBudget *= float64(n) / float64(n+1)
+	}
+	p.RequirePairwise, p.Pairwise = false, nil
+	return p
+}
+
+func countOn(gates []api.Gate, on api.On) (n int) {
+	for _, g := range gates {
+		if g.On == on {
+			n++
+		}
+	}
+	return n
+}
+
 // judgeRegressed: the test crossed its boundary, or, where each look stands for
 // itself, the ordinary interval lies below one half.
 func (r Rollout) judgeRegressed(v api.PairwiseResult) bool {
@@ -143,7 +165,7 @@ func HalfTies(f api.JudgedFigures) *float64 {
 	if n == 0 {
 		return nil
 	}
-	rate := (float64(f.Wins) + float64(f.Ties)/2) / float64(n)
+	rate := float64(2*f.Wins+f.Ties) / float64(2*n) // whole numbers, so that nothing can be fused
 	return &rate
 }
 

@@ -31,6 +31,7 @@ const MostExplained = 3000
 // candidate; the intervals say what that leaves open. It fails where Play does,
 // and with ErrTooLong where the plan has more than MostExplained candidate runs.
 func Expect(p api.Policy, truth []Truth, seed stats.Seed, workers int, progress func(share float64) bool) ([]Expectation, error) {
+	p = rollout.WithoutJudge(p)
 	s := Scenario{Policy: p, Arrivals: Proportional, BlockRuns: rollout.MinCandidate}
 	s.Policy.Gates = nil
 	for i, g := range p.Gates {

@@ -113,6 +113,9 @@ func (e explanation) text(style cli.Style) string {
 	t := e.table()
 	b.WriteString("\n" + t.Text(style) + "\n")
 	note := fmt.Sprintf("Nothing was created. Each line is %d rollouts played through the engine (seed 1, %s); runs are the candidate's, and half of the rollouts need no more.", e.Expected[0].Rollouts, e.Engine)
+	if e.Policy.RequirePairwise {
+		note += " The judge was not played: it can hold a rollout or, unless it is on hold, roll one back, and never promotes one by itself."
+	}
 	for _, line := range cli.Wrap(note, 96) {
 		b.WriteString(style.Dim(line) + "\n")
 	}
