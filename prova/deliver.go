@@ -131,18 +131,22 @@ func (r *Recorder) deliver(b *batch) (left []*item) {
 	return nil
 }
 
-// parts keeps what is sent together within the limits: what comes from the spool was put together by others.
+// parts keeps what is sent together within the limits: texts grow as they are
+// written, and what comes from the spool was put together by others.
 func (r *Recorder) parts(items []*item) (parts [][]*item) {
 	for len(items) > 0 {
-		n, size := 1, items[0].size
-		for n < min(len(items), r.settings.BatchEvents) && size+items[n].size <= r.batchBytes {
-			size += items[n].size
+		n, size := 1, items[0].weight()
+		for n < min(len(items), r.settings.BatchEvents) && size+items[n].weight() <= r.batchBytes {
+			size += items[n].weight()
 			n++
 		}
 		parts, items = append(parts, items[:n]), items[n:]
 	}
 	return parts
 }
+
+// weight is what an item takes in a request, in bytes: what the queue counts for it, or its line if that grew.
+func (it *item) weight() int64 { return max(it.size, int64(len(it.line))) }
 
 // written writes an event's line, or refuses the event.
 func (r *Recorder) written(b *batch, it *item) bool {
@@ -155,7 +159,7 @@ func (r *Recorder) written(b *batch, it *item) bool {
 
 // refuseEvent says it first: who waits for a flush is to find it in the log.
 func (r *Recorder) refuseEvent(b *batch, it *item, why string) {
-	e := it.event
+	e := api.Event{Kind: it.draft.kind, RunID: it.draft.runID.get()}
 	if it.line != nil {
 		_ = json.Unmarshal(it.line, &e) // it was written here
 	}
@@ -337,17 +341,17 @@ func (r *Recorder) withoutTime(it *item, p *api.Problem) bool {
 	if !slices.ContainsFunc(p.Errors, func(e api.FieldError) bool { return e.Pointer == "/occurred_at" }) {
 		return false
 	}
-	var e api.Event
-	if json.Unmarshal(it.line, &e) != nil || e.OccurredAt == "" {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(it.line, &members) != nil || members["occurred_at"] == nil {
 		return false
 	}
-	e.OccurredAt = ""
-	line, err := r.marshal(sentEvent{e, e.Metrics})
+	delete(members, "occurred_at")
+	line, err := r.marshal(members)
 	if err != nil {
 		return false
 	}
 	r.refuseValue("occurred_at", errors.New(p.Error()))
-	it.line = line
+	it.line = []byte(line)
 	return true
 }
 
