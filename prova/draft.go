@@ -38,7 +38,12 @@ func (d *draft) begin(kind string, occurred time.Time, release string) {
 }
 
 // forget lets go of everything but the id, which the program may still ask for.
-func (d *draft) forget() {
+func (d *draft) forget(p *paper) {
+	for _, values := range []fields[value]{d.payload, d.attributes} {
+		for _, f := range values {
+			p.release(f.value.note)
+		}
+	}
 	d.model, d.metrics, d.payload, d.attributes = nil, nil, nil, nil
 	clear(d.metricsWithinRun[:])
 	clear(d.payloadWithinRun[:])
@@ -63,7 +68,7 @@ func (d *draft) size() int64 {
 
 // value is a payload field or an attribute: a text, or else the JSON of what it was when it was set.
 type value struct {
-	data string
+	note
 	text bool
 }
 
@@ -84,10 +89,15 @@ const safeText = (api.MaxEvent - len(`""`)) / len(`\u0000`)
 // large, which is not to stay in memory with it.
 func (r *Recorder) valueOf(given any) (value, error) {
 	if text, ok := given.(string); ok && (len(text) <= safeText || plain(text)) {
-		return value{data: strings.Clone(text), text: true}, nil
+		return value{note: keep(&r.paper, text), text: true}, nil
 	}
-	data, err := r.marshal(given)
-	return value{data: data}, err
+	p := r.takePen()
+	defer r.putPen(p)
+	data, err := p.json(given)
+	if err != nil {
+		return value{}, err
+	}
+	return value{note: keep(&r.paper, data)}, nil
 }
 
 // fields are what an event holds by name, sorted by it. There are few, mostly.
@@ -108,26 +118,25 @@ func (f fields[V]) has(name string) bool {
 	return found
 }
 
-func (f *fields[V]) set(name string, v V) {
+// set returns what stood there before.
+func (f *fields[V]) set(name string, v V) (before V) {
 	at, found := f.find(name)
 	if found {
-		(*f)[at].value = v
-		return
+		before, (*f)[at].value = (*f)[at].value, v
+		return before
 	}
 	*f = slices.Insert(*f, at, field[V]{name, v})
+	return before
 }
 
-// removeLargest removes the largest value, of equal ones the first, and returns its name.
-func removeLargest(f *fields[value]) (name string) {
-	at := 0
-	for i, other := range *f {
-		if other.value.size() > (*f)[at].value.size() {
+// largest says where the largest value is, of equal ones the first.
+func largest(values fields[value]) (at int) {
+	for i, f := range values {
+		if f.value.size() > values[at].value.size() {
 			at = i
 		}
 	}
-	name = (*f)[at].name
-	*f = slices.Delete(*f, at, at+1)
-	return name
+	return at
 }
 
 // lazyID is an id that is made when it is asked for first.
@@ -178,10 +187,11 @@ func (r *Recorder) setValue(values *fields[value], group, name string, given any
 		err = api.CheckName("the name", name)
 	}
 	if err != nil {
+		r.paper.release(v.note)
 		r.refuseValue(group+"."+name, err)
 		return
 	}
-	values.set(name, v)
+	r.paper.release(values.set(name, v).note)
 }
 
 // setRunID gives a draft another id than a random one.

@@ -1,6 +1,7 @@
 package prova
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -57,11 +58,11 @@ func checkMetric(m api.Metric) (api.Metric, error) {
 }
 
 // marshal writes a value as JSON as it is now.
-func (r *Recorder) marshal(given any) (string, error) {
+func (r *Recorder) marshal(given any) ([]byte, error) {
 	p := r.takePen()
 	defer r.putPen(p)
 	data, err := p.json(given)
-	return string(data), err
+	return bytes.Clone(data), err
 }
 
 // refuseValue leaves a value out of its run: it is said by name and counted.

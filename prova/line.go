@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cobound/prova/api"
@@ -16,8 +17,9 @@ import (
 type pen struct {
 	buffer  bytes.Buffer
 	encoder *json.Encoder
-	// head is an event without its metrics, payload and attributes.
+	// head is an event without its metrics, payload and attributes, and line the whole.
 	head api.Event
+	line []byte
 }
 
 // largeBuffer is the size from which a buffer is not kept, in bytes.
@@ -34,7 +36,7 @@ func (r *Recorder) takePen() *pen {
 }
 
 func (r *Recorder) putPen(p *pen) {
-	if p.buffer.Cap() <= largeBuffer {
+	if max(p.buffer.Cap(), cap(p.line)) <= largeBuffer {
 		r.pens.Put(p)
 	}
 }
@@ -54,15 +56,6 @@ func (p *pen) json(given any) (data []byte, err error) {
 	return bytes.TrimSuffix(p.buffer.Bytes(), []byte("\n")), nil
 }
 
-// text appends a text as JSON.
-func (p *pen) text(line []byte, text string) ([]byte, error) {
-	if plain(text) {
-		return append(append(append(line, '"'), text...), '"'), nil
-	}
-	data, err := p.json(text)
-	return append(line, data...), err
-}
-
 // plain says whether a text stands in JSON as it is, between quotes. Nearly all that agents
 // record is text.
 func plain[T string | []byte](text T) bool {
@@ -77,7 +70,7 @@ func plain[T string | []byte](text T) bool {
 // write writes the event's line, the first time. What the server would refuse
 // the whole event for is left out. It is done in the background.
 func (r *Recorder) write(it *item) error {
-	if it.line != nil {
+	if it.written() {
 		return nil
 	}
 	p := r.takePen()
@@ -87,13 +80,13 @@ func (r *Recorder) write(it *item) error {
 	r.checkValues(p, &d.payload, "payload")
 	r.checkValues(p, &d.attributes, "attributes")
 	for {
-		line, err := r.line(p, d)
-		if err != nil {
+		if err := r.line(p, d); err != nil {
 			return err
 		}
-		if len(line) <= api.MaxEvent {
-			it.line = line
-			d.forget()
+		size := len(p.line)
+		if size <= api.MaxEvent {
+			it.line = keep(&r.paper, p.line)
+			d.forget(&r.paper)
 			return nil
 		}
 		group, values := "payload", &d.payload
@@ -101,16 +94,18 @@ func (r *Recorder) write(it *item) error {
 			group, values = "attributes", &d.attributes
 		}
 		if len(*values) == 0 {
-			return fmt.Errorf("the event has %d bytes, the most is %d", len(line), api.MaxEvent)
+			return fmt.Errorf("the event has %d bytes, the most is %d", size, api.MaxEvent)
 		}
-		name := removeLargest(values)
-		r.refuseValue(group+"."+name, fmt.Errorf("with it the run has %d bytes, and the most is %d", len(line), api.MaxEvent))
+		at := largest(*values)
+		r.refuseValue(group+"."+(*values)[at].name, fmt.Errorf("with it the run has %d bytes, and the most is %d", size, api.MaxEvent))
+		r.paper.release((*values)[at].value.note)
+		*values = slices.Delete(*values, at, at+1)
 	}
 }
 
 // line writes a draft as it is sent. What holds little is written by
 // [encoding/json]; what may hold much is appended, each value as it was kept.
-func (r *Recorder) line(p *pen, d *draft) ([]byte, error) {
+func (r *Recorder) line(p *pen, d *draft) error {
 	s := &r.settings
 	p.head = api.Event{
 		Kind: d.kind, OccurredAt: d.occurred.UTC().Format(time.RFC3339Nano), IdempotencyKey: d.key,
@@ -119,87 +114,103 @@ func (r *Recorder) line(p *pen, d *draft) ([]byte, error) {
 	}
 	head, err := p.json(&p.head)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	line := append(make([]byte, 0, d.size()), head[:len(head)-len("}")]...)
+	p.line = append(p.line[:0], head[:len(head)-len("}")]...)
 	// A run has metrics even if it has none.
-	if line, err = appendObject(p, line, "metrics", d.metrics, (*pen).metric); err != nil {
-		return nil, err
+	if err := object(p, "metrics", d.metrics, p.metric); err != nil {
+		return err
 	}
 	if len(d.payload) > 0 {
-		if line, err = appendObject(p, line, "payload", d.payload, (*pen).value); err != nil {
-			return nil, err
+		if err := object(p, "payload", d.payload, p.value); err != nil {
+			return err
 		}
 	}
 	if len(d.attributes) > 0 {
-		if line, err = appendObject(p, line, "attributes", d.attributes, (*pen).value); err != nil {
-			return nil, err
+		if err := object(p, "attributes", d.attributes, p.value); err != nil {
+			return err
 		}
 	}
-	return append(line, '}'), nil
+	p.line = append(p.line, '}')
+	return nil
 }
 
-// appendObject appends a member of the event that is an object.
-func appendObject[V any](p *pen, line []byte, member string, values fields[V], write func(*pen, []byte, V) ([]byte, error)) (_ []byte, err error) {
-	line = append(append(append(line, `,"`...), member...), `":`...)
-	start := byte('{')
-	for _, f := range values {
-		line = append(line, start)
-		if line, err = p.text(line, f.name); err != nil {
-			return nil, err
+// object adds a member to the line that is an object.
+func object[V any](p *pen, member string, values fields[V], write func(V) error) error {
+	p.line = append(append(append(p.line, `,"`...), member...), `":{`...)
+	for i, f := range values {
+		if i > 0 {
+			p.line = append(p.line, ',')
 		}
-		if line, err = write(p, append(line, ':'), f.value); err != nil {
-			return nil, err
+		if err := p.text(f.name); err != nil {
+			return err
 		}
-		start = ','
+		p.line = append(p.line, ':')
+		if err := write(f.value); err != nil {
+			return err
+		}
 	}
-	if len(values) == 0 {
-		line = append(line, start)
-	}
-	return append(line, '}'), nil
+	p.line = append(p.line, '}')
+	return nil
 }
 
-func (p *pen) metric(line []byte, m api.Metric) ([]byte, error) {
+// text adds a text to the line.
+func (p *pen) text(text string) error {
+	if plain(text) {
+		p.line = append(append(append(p.line, '"'), text...), '"')
+		return nil
+	}
+	data, err := p.json(text)
+	p.line = append(p.line, data...)
+	return err
+}
+
+func (p *pen) metric(m api.Metric) error {
 	data, err := m.MarshalJSON()
-	return append(line, data...), err
+	p.line = append(p.line, data...)
+	return err
 }
 
-func (p *pen) value(line []byte, v value) ([]byte, error) {
-	if v.text {
-		return p.text(line, v.data)
+func (p *pen) value(v value) error {
+	if v.text { // a plain one, as checkValues left it
+		p.line = append(append(append(p.line, '"'), v.data...), '"')
+	} else {
+		p.line = append(p.line, v.data...)
 	}
-	return append(line, v.data...), nil
+	return nil
 }
 
 // checkValues leaves out what has no canonical form, which is what is signed.
+// The others have it from here on; of texts, plain ones are it already.
 func (r *Recorder) checkValues(p *pen, values *fields[value], group string) {
 	kept := (*values)[:0]
 	for _, f := range *values {
-		var err error
-		if f.value, err = p.canonical(f.value); err != nil {
+		canonical, err := p.canonical(f.value)
+		if canonical.sheet != f.value.sheet {
+			r.paper.release(f.value.note)
+		}
+		if err != nil {
 			r.refuseValue(group+"."+f.name, err)
 			continue
 		}
-		kept = append(kept, f)
+		kept = append(kept, field[value]{f.name, canonical})
 	}
 	*values = kept
 }
 
 func (p *pen) canonical(v value) (value, error) {
-	data := []byte(nil)
-	switch {
-	case v.text && plain(v.data): // it is its canonical form
+	if v.text && plain(v.data) {
 		return v, nil
-	case v.text:
+	}
+	data := v.data
+	if v.text {
 		var err error
-		if data, err = p.json(v.data); err != nil {
+		if data, err = p.json(string(v.data)); err != nil {
 			return value{}, err
 		}
-	default:
-		data = []byte(v.data)
 	}
 	// The value stands two levels deep in the event.
 	limits := receipt.Limits{Bytes: api.MaxEvent, Depth: api.MaxDepth - 2}
 	data, err := limits.Canonical(data)
-	return value{data: string(data)}, err
+	return value{note: note{data: data}}, err
 }

@@ -14,7 +14,7 @@ type item struct {
 	// draft is the event until its line is written.
 	draft draft
 	// line is the event as it is sent, once it was written: the same bytes each time.
-	line []byte
+	line note
 	// size is what the queue counts for it, in bytes.
 	size int64
 	// at is when it came in.
@@ -22,6 +22,8 @@ type item struct {
 	// next came in after it; the queue alone uses it.
 	next *item
 }
+
+func (it *item) written() bool { return it.line.data != nil }
 
 // queue holds what waits in memory, oldest first, and counts everything.
 type queue struct {

@@ -117,7 +117,8 @@ type Recorder struct {
 	err error
 
 	queue *queue
-	spool *spool    // nil without one
+	spool *spool // nil without one
+	paper paper
 	pens  sync.Pool // of *pen
 	// ctx ends when the recorder gives up what it is sending.
 	ctx    context.Context
