@@ -588,7 +588,7 @@ func TestRunsKeepTheirValues(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		server := &fakeServer{}
 		for i := range 40 {
-			server.faults = append(server.faults, []fault{nil, down, problem(503, "unavailable", ""), problem(413, "too-large", "")}[i%4])
+			server.faults = append(server.faults, []fault{nil, down, problem(503, "unavailable", ""), page(502)}[i%4])
 		}
 		rec, _ := record(t, server, prova.RecorderOptions{BatchEvents: 50, RetryMax: time.Second})
 		want := map[string]string{}
