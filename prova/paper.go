@@ -48,22 +48,10 @@ func keep[T string | []byte](p *paper, given T) note {
 
 // turn takes an empty sheet.
 func (p *paper) turn() {
-	full := p.sheet
 	if last := len(p.spare) - 1; last >= 0 {
 		p.sheet, p.spare = p.spare[last], p.spare[:last]
 	} else {
 		p.sheet = &sheet{data: make([]byte, 0, sheetSize)}
-	}
-	if full != nil && full.notes == 0 {
-		p.lay(full)
-	}
-}
-
-// lay puts a sheet that nobody needs to the spare ones.
-func (p *paper) lay(s *sheet) {
-	if len(p.spare) < maxSpare {
-		s.data = s.data[:0]
-		p.spare = append(p.spare, s)
 	}
 }
 
@@ -76,7 +64,11 @@ func (p *paper) release(n note) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s.notes--; s.notes == 0 && s != p.sheet {
-		p.lay(s)
+	if s.notes--; s.notes > 0 {
+		return
+	}
+	s.data = s.data[:0]
+	if s != p.sheet && len(p.spare) < maxSpare {
+		p.spare = append(p.spare, s)
 	}
 }

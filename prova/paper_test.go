@@ -1,9 +1,12 @@
 package prova
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
+	"time"
 )
 
 // What was kept stays as it was until it is released, whatever is kept and
@@ -48,5 +51,31 @@ func TestPaper(t *testing.T) {
 	}
 	if len(p.spare) > 1 {
 		t.Errorf("%d of %d sheets are still spare", len(p.spare), spare)
+	}
+}
+
+// A recorder needs no sheet any more when nothing waits in its memory.
+func TestSheetsAreReleased(t *testing.T) {
+	r := NewRecorder(RecorderOptions{
+		APIKey: "prv_k_s", AppID: "agent", Release: "v1", BaseURL: "http://127.0.0.1:1", SpoolDir: t.TempDir(),
+		FlushInterval: time.Hour, BatchBytes: 8 << 20, Logger: slog.New(slog.DiscardHandler),
+	})
+	text := strings.Repeat("x", 1000)
+	for range 200 {
+		run := r.Start()
+		run.Input(text)
+		run.Input(text)
+		run.Attribute("escaped", text+"\n")
+		run.Attribute("tab\t", text) // refused
+		run.End(nil)
+	}
+	filled := 200 * 4 * len(text) / sheetSize
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := r.Close(gone); err == nil || r.Stats().Spooled != 200 {
+		t.Fatalf("closed with %v: %+v", err, r.Stats())
+	}
+	if n := len(r.paper.spare); n < filled*3/4 || r.paper.sheet.notes > 0 {
+		t.Errorf("%d of some %d sheets are spare, and %d notes are on the last", n, filled, r.paper.sheet.notes)
 	}
 }
