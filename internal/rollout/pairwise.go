@@ -106,7 +106,7 @@ func WithoutJudge(p api.Policy) api.Policy {
 		return p
 	}
 	if n := countOn(p.Gates, api.OnRollback); p.Pairwise.On == api.OnRollback && n > 0 {
-		p.ErrorBudget *= float64(n) / float64(n+1)
+		p.ErrorBudget = p.ErrorBudget * float64(n) / float64(n+1)
 	}
 	p.RequirePairwise, p.Pairwise = false, nil
 	return p
