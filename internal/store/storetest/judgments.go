@@ -92,8 +92,15 @@ func testCalibrations(f *fixture) {
 func testProbeRuns(f *fixture) {
 	var entries []authority.Entry
 	for i, r := range []struct{ probe, release, kind string }{
-		{"b", "v1", "agent_run"}, {"a", "v2", "agent_run"}, {"a", "v1", "agent_run"}, {"a", "v1", "agent_run"}, {"", "v1", "agent_run"}, {"c", "v3", "agent_run"},
-		{"b", "v2", "tool_call"}, {"c", "v1", "agent_run"}, {"d", "v2", "agent_run"},
+		{"b", "v1", "agent_run"},
+		{"a", "v2", "agent_run"},
+		{"a", "v1", "agent_run"},
+		{"a", "v1", "agent_run"},
+		{"", "v1", "agent_run"},
+		{"c", "v3", "agent_run"},
+		{"b", "v2", "tool_call"},
+		{"c", "v1", "agent_run"},
+		{"d", "v2", "agent_run"},
 	} {
 		e := entry(fmt.Sprint("e", i))
 		e.Kind, e.Release, e.ProbeID, e.AppID, e.Environment = r.kind, r.release, r.probe, "a", "production"
@@ -107,7 +114,8 @@ func testProbeRuns(f *fixture) {
 		})
 	}
 	a, rest := []authority.ProbeRun{{ProbeID: "a", Release: "v1", Index: 2}, {ProbeID: "a", Release: "v2", Index: 1}}, []authority.ProbeRun{
-		{ProbeID: "b", Release: "v1", Index: 0}, {ProbeID: "c", Release: "v1", Index: 7}, {ProbeID: "d", Release: "v2", Index: 8}}
+		{ProbeID: "b", Release: "v1", Index: 0}, {ProbeID: "c", Release: "v1", Index: 7}, {ProbeID: "d", Release: "v2", Index: 8},
+	}
 	equal(f, "all", runs("", 9), append(a, rest...))
 	equal(f, "one probe", runs("", 1), a)
 	equal(f, "two behind the first", runs("a", 2), rest[:2])
