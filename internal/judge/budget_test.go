@@ -24,6 +24,16 @@ func TestCalls(t *testing.T) {
 	}
 }
 
+// TestReservedReturns: what was reserved for a pair that failed half-way is there for others.
+func TestReservedReturns(t *testing.T) {
+	e, b, most := &judgetest.Endpoint{Mode: judgetest.Fair, RateLimits: 1}, &book{}, int64(9)
+	a := asker(t, e, func(c *judge.Config) { c.Concurrency, c.Retries = 1, -1 })
+	sum, err := a.Run(t.Context(), judge.Work{Pages: pages(mixed()...), Record: b.record, Bounds: api.StartJudging{MaxCalls: &most}})
+	if judge.KindOf(err) != judge.TryLater || sum.Failed != 1 || sum.Recorded != 4 || sum.Calls != 9 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+}
+
 // TestCallsCountRetries: a request that is repeated counts again.
 func TestCallsCountRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -43,6 +53,10 @@ func TestCost(t *testing.T) {
 	sum, err := asker(t, e, priced).Run(t.Context(), judge.Work{Pages: pages(mixed()...), Record: b.record})
 	if err != nil || sum.CostUSD == nil || !near(*sum.CostUSD, 10*each) || !near(*b.kept[0].CostUSD, 2*each) {
 		t.Errorf("%+v, %v", sum, err)
+	}
+	refusing := &judgetest.Endpoint{Mode: judgetest.Fair, NoSchema: true, NoSeed: true}
+	if sum, _ = asker(t, refusing, priced, func(c *judge.Config) { c.Concurrency = 1 }).Run(t.Context(), judge.Work{Pages: pages(mixed()...), Record: b.record}); sum.Calls != 12 || !near(*sum.CostUSD, 10*each) {
+		t.Errorf("what was refused cost something: %+v, %v", sum, *sum.CostUSD)
 	}
 	said := &judgetest.Endpoint{Mode: judgetest.Fair, Cost: 0.5}
 	if sum, _ = asker(t, said, priced).Run(t.Context(), judge.Work{Pages: pages(mixed()...), Record: b.record}); sum.CostUSD == nil || !near(*sum.CostUSD, 5) {

@@ -85,6 +85,11 @@ func ConfigFromEnv(getenv func(string) string) (Config, error) {
 	if c.Concurrency, err = whole("CONCURRENCY", env("CONCURRENCY")); err != nil {
 		return c, err
 	}
+	if text := env("RETRIES"); text == "0" {
+		c.Retries = -1
+	} else if c.Retries, err = whole("RETRIES", text); err != nil {
+		return c, err
+	}
 	if text := env("TIMEOUT"); text != "" {
 		if c.Timeout, err = time.ParseDuration(text); err != nil || c.Timeout <= 0 {
 			return c, badConfig("PROVA_JUDGE_TIMEOUT: want a time such as 90s or 5m, not %q", text)

@@ -36,7 +36,7 @@ func TestConfigFromEnv(t *testing.T) {
 		"no concurrency":  {map[string]string{"CONCURRENCY": "x"}, "PROVA_JUDGE_CONCURRENCY"},
 		"too much of it":  {map[string]string{"CONCURRENCY": "1000"}, "1 to 256"},
 		"no criteria":     {map[string]string{"CRITERIA": criteria + ".not"}, "PROVA_JUDGE_CRITERIA"},
-		"all that can be": {change: map[string]string{"PRICE_IN": "0.15", "PRICE_OUT": "0.6", "MAX_TOKENS": "9", "TIMEOUT": "90s", "CONCURRENCY": "2", "CRITERIA": criteria, "VERSION": "v"}},
+		"all that can be": {change: map[string]string{"PRICE_IN": "0.15", "PRICE_OUT": "0.6", "MAX_TOKENS": "9", "TIMEOUT": "90s", "CONCURRENCY": "2", "CRITERIA": criteria, "VERSION": "v", "RETRIES": "0"}},
 	} {
 		c2, err := judge.ConfigFromEnv(func(key string) string {
 			key = strings.TrimPrefix(key, "PROVA_JUDGE_")
@@ -50,7 +50,7 @@ func TestConfigFromEnv(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		case c.says != "" && (judge.KindOf(err) != judge.BadConfig || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "secret")):
 			t.Errorf("%s: %v", name, err)
-		case name == "all that can be" && (*c2.Prices != judge.Prices{In: 0.15, Out: 0.6} || c2.MaxTokens != 9 || c2.Timeout != 90*time.Second || c2.Concurrency != 2 || c2.Criteria != "Be right." || c2.Version != "v"):
+		case name == "all that can be" && (*c2.Prices != judge.Prices{In: 0.15, Out: 0.6} || c2.MaxTokens != 9 || c2.Timeout != 90*time.Second || c2.Concurrency != 2 || c2.Criteria != "Be right." || c2.Version != "v" || c2.Retries >= 0):
 			t.Errorf("%s: %+v", name, c2)
 		}
 	}

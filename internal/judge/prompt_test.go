@@ -159,6 +159,8 @@ func TestKeyOf(t *testing.T) {
 		{tokens: 1},
 		{texts: Texts{Input: "ab"}},
 		{texts: Texts{Input: "a", First: "b"}},
+		{texts: Texts{First: "ab"}},
+		{texts: Texts{Second: "ab"}},
 		{texts: Texts{First: "a", Second: "b"}},
 		{texts: Texts{First: "b", Second: "a"}},
 		{texts: Texts{First: `a","b`}},

@@ -61,6 +61,9 @@ type Endpoint struct {
 	// RateLimits is how many requests are answered 429 first, with RetryAfter.
 	RateLimits int
 	RetryAfter string
+	// FailEvery answers each such request 503, if it is not 0; Rejected is a word in the texts that is answered 400.
+	FailEvery int
+	Rejected  string
 	// Status is answered to everything, if set, with StatusText and Location.
 	Status     int
 	StatusText string
@@ -124,28 +127,7 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.limited++
 	}
 	e.mu.Unlock()
-	switch {
-	case e.Mode == Dead:
-		panic(http.ErrAbortHandler)
-	case e.Mode == Slow:
-		_, _ = io.Copy(io.Discard, r.Body) // the server notices a client that goes away only after this
-		<-r.Context().Done()
-		return
-	case e.Mode == Failing:
-		fail(w, http.StatusInternalServerError, "", "out of memory")
-		return
-	case e.Mode == Foreign:
-		_, _ = io.WriteString(w, "<html>Sign in</html>")
-		return
-	case e.Status != 0:
-		if e.Location != "" {
-			w.Header().Set("Location", e.Location)
-		}
-		fail(w, e.Status, "", e.StatusText)
-		return
-	case limit:
-		w.Header().Set("Retry-After", e.RetryAfter)
-		fail(w, http.StatusTooManyRequests, "rate_limit_exceeded", "slow down")
+	if e.down(w, r, n, limit) {
 		return
 	}
 	asked, complaint := e.read(r)
@@ -163,6 +145,10 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, "unsupported_parameter", minds)
 		return
 	}
+	if e.Rejected != "" && strings.Contains(asked.prompt.User, e.Rejected) {
+		fail(w, http.StatusBadRequest, "", "I would rather not")
+		return
+	}
 	if e.Mode == TooLong {
 		fail(w, http.StatusBadRequest, "context_length_exceeded", "This model's maximum context length is 8 tokens.")
 		return
@@ -174,6 +160,34 @@ func (e *Endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.Before(n)
 	}
 	e.answer(w, asked)
+}
+
+// down answers where no judge is asked, and reports whether it did.
+func (e *Endpoint) down(w http.ResponseWriter, r *http.Request, n int, limit bool) bool {
+	switch {
+	case e.Mode == Dead:
+		panic(http.ErrAbortHandler)
+	case e.Mode == Slow:
+		_, _ = io.Copy(io.Discard, r.Body) // the server notices a client that goes away only after this
+		<-r.Context().Done()
+	case e.Mode == Failing:
+		fail(w, http.StatusInternalServerError, "", "out of memory")
+	case e.Mode == Foreign:
+		_, _ = io.WriteString(w, "<html>Sign in</html>")
+	case e.Status != 0:
+		if e.Location != "" {
+			w.Header().Set("Location", e.Location)
+		}
+		fail(w, e.Status, "", e.StatusText)
+	case e.FailEvery != 0 && n%e.FailEvery == 0:
+		fail(w, http.StatusServiceUnavailable, "", "busy")
+	case limit:
+		w.Header().Set("Retry-After", e.RetryAfter)
+		fail(w, http.StatusTooManyRequests, "rate_limit_exceeded", "slow down")
+	default:
+		return false
+	}
+	return true
 }
 
 // minds is what the endpoint does not know in a request.
