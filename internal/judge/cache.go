@@ -87,20 +87,28 @@ func (c *Cache) get(key string) (answered, bool) {
 }
 
 // put keeps a verdict. If its file cannot be written, it is known until the
-// process ends, and the error says what that costs.
+// process ends, and the error says why.
 func (c *Cache) put(key string, a answered) error {
 	e := cached{Version: cacheVersion, Key: key, Verdict: a.verdict, Reason: a.reason}
-	c.mu.Lock()
-	c.memory[key] = e
-	c.mu.Unlock()
-	if c.dir == "" {
-		return nil
+	var err error
+	if c.dir != "" {
+		if err = c.write(e); err == nil {
+			return nil
+		}
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.memory[key] = e
+	return err
+}
+
+// write writes an entry's file at once: another process sees all of it or nothing.
+func (c *Cache) write(e cached) error {
 	data, err := json.Marshal(e)
 	if err != nil {
 		return err
 	}
-	name := c.file(key)
+	name := c.file(e.Key)
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return err
 	}

@@ -107,6 +107,28 @@ func TestCorruptCache(t *testing.T) {
 	}
 }
 
+// TestCacheFails: a cache that cannot be written is said, and costs nothing within the run.
+func TestCacheFails(t *testing.T) {
+	dir := t.TempDir()
+	e, b := &judgetest.Endpoint{Mode: judgetest.Fair}, &book{}
+	a := asker(t, e, in(dir), func(c *judge.Config) { c.Concurrency = 1 })
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir, nil, 0o600); err != nil { // a file where the folder was
+		t.Fatal(err)
+	}
+	again := pair(1, "bad MARK", "GOOD "+judgetest.Mark)
+	again.ProbeID = "again"
+	sum, err := a.Run(t.Context(), judge.Work{Pages: pages(append(mixed(), again)...), Record: b.record})
+	if err != nil || sum.CacheProblem == "" || sum.Recorded != 6 || e.Requests() != 10 {
+		t.Errorf("%d requests, %+v, %v", e.Requests(), sum, err)
+	}
+	if _, err := judge.New(judge.Config{URL: "http://judge.test/v1", Model: "m", CacheDir: filepath.Join(dir, "below")}); judge.KindOf(err) != judge.BadConfig {
+		t.Errorf("a folder that cannot be: %v", err)
+	}
+}
+
 // TestNotCached: what is no verdict is asked again.
 func TestNotCached(t *testing.T) {
 	for _, mode := range []judgetest.Mode{judgetest.Malformed, judgetest.Refusing, judgetest.CutOff, judgetest.TooLong} {

@@ -40,6 +40,10 @@ func newEndpoint(c Config) *endpoint {
 	client := http.Client{}
 	if c.HTTPClient != nil {
 		client = *c.HTTPClient
+	} else if transport, ok := http.DefaultTransport.(*http.Transport); ok {
+		transport = transport.Clone()
+		transport.MaxIdleConnsPerHost = c.Concurrency
+		client.Transport = transport
 	}
 	// A redirect could carry texts and key to another host, and turns a POST into a GET.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -58,6 +62,14 @@ func (e *endpoint) learn(d dialect) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.dialect, e.proven = e.dialect.weaker(d), true
+}
+
+// doubt begins a run: what stands behind the address may be another program
+// than in the run before, and what it refuses is again about the request.
+func (e *endpoint) doubt() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.proven = false
 }
 
 // reply is a well-formed answer of the endpoint, whatever the judge said in it.

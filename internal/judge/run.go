@@ -87,6 +87,7 @@ func (a *Asker) Run(ctx context.Context, w Work) (Summary, error) {
 	if w.Bounds.MaxCostUSD != nil && a.config.Prices == nil {
 		return Summary{}, badConfig("a budget of cost needs the model's prices: set PROVA_JUDGE_PRICE_IN and PROVA_JUDGE_PRICE_OUT, in USD for a million tokens (0 for a model of your own)")
 	}
+	a.endpoint.doubt()
 	r := &run{asker: a, work: w, budget: &budget{bounds: w.Bounds}}
 	r.quit, r.stop = context.WithCancelCause(ctx)
 	defer r.stop(nil)

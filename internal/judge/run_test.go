@@ -65,6 +65,20 @@ func TestRejected(t *testing.T) {
 	}
 }
 
+// TestAnotherProgram: what an endpoint refuses in a later run is found out again, and is no verdict on the pairs.
+func TestAnotherProgram(t *testing.T) {
+	e, b := &judgetest.Endpoint{Mode: judgetest.Fair}, &book{}
+	a := asker(t, e, func(c *judge.Config) { c.Concurrency = 1 })
+	if _, err := a.Run(t.Context(), judge.Work{Pages: pages(pair(9, "bad", "GOOD")), Record: b.record}); err != nil {
+		t.Fatal(err)
+	}
+	e.NoTemperature, e.NoSchema = true, true
+	sum, err := a.Run(t.Context(), judge.Work{Pages: pages(mixed()...), Record: b.record})
+	if err != nil || sum.Figures.NoVerdict != 0 || sum.Recorded != 5 || sum.Calls != 12 {
+		t.Errorf("%+v, %v", sum, err)
+	}
+}
+
 // TestRecordedAfterInterruption: what was judged before an interruption and not
 // recorded yet is recorded after it.
 func TestRecordedAfterInterruption(t *testing.T) {

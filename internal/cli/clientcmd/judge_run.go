@@ -93,6 +93,9 @@ func (c JudgeRun) Run(ctx context.Context, env *cli.Env) error {
 	if c.DryRun {
 		return c.printSurvey(env, survey)
 	}
+	if survey.Pairs == 0 {
+		env.Talk("There are no pairs. Runs of both releases need the same probe_id and payload.input, and a payload.output.")
+	}
 	env.Talk("%s is asked at %s about %d of %d pairs, in at most %d calls.", cli.Plain(survey.Judge.String()), survey.Endpoint, survey.Pairs-survey.Already, survey.Pairs, survey.Calls)
 	out := judgeOutcome{judgeSurvey: survey, Refused: []judgeRefusal{}}
 	progress := env.NewProgress()
@@ -111,7 +114,7 @@ func (c JudgeRun) Run(ctx context.Context, env *cli.Env) error {
 		out.Ended = ended.Error()
 	}
 	// What stands on the server is told after an interruption too, and its absence is no reason to hide the rest.
-	out.Standing = standing(context.WithoutCancel(ctx), client, of, asker.Judge())
+	out.Standing = standing(ctx, client, of, asker.Judge())
 	if err := c.print(env, out); err != nil {
 		return err
 	}
@@ -186,8 +189,13 @@ func (o *judgeOutcome) count(batch []api.Judgment, answer api.IngestAnswer) erro
 	return nil
 }
 
+// standingTime bounds the last question of a run, which an interruption does not end.
+const standingTime = 10 * time.Second
+
 // standing is what the judge's judgments add up to on the server, or nil.
 func standing(ctx context.Context, client *prova.Client, of prova.Releases, by api.Judge) *api.JudgeSummary {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), standingTime)
+	defer cancel()
 	list, err := client.Judgments(ctx, of, prova.Page{Limit: 1})
 	if err != nil {
 		return nil

@@ -107,8 +107,9 @@ func TestJudgeRun(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &said); err != nil || said.Already != 5 || said.Run.Recorded != 0 || said.Standing.Figures.Wins != 3 || said.Refused == nil {
 		t.Errorf("%v: %s", err, out)
 	}
+	j.vault.judgments[4].Answers[0].Reason = "good\x1b[2J\nreason"
 	out, talk, code = j.run(t.Context(), t, "show", "--rollout", "ro_1", "--limit", "3")
-	wants(t, out, "judge-1 (template ", "75 % (3 of 4;", "UNCALIBRATED", "probe-3", "candidate", "It has more of what counts.")
+	wants(t, out, "judge-1 (template ", "75 % (3 of 4;", "UNCALIBRATED", "probe-3", "candidate", "It has more of what counts.", "good\ufffd[2J reason")
 	wants(t, talk, "--cursor 3")
 	if code != 0 {
 		t.Errorf("show: exit %d", code)
@@ -237,10 +238,13 @@ func TestCalibrateRecorded(t *testing.T) {
 	if _, talk, code := j.run(t.Context(), t, "calibrate", "--file", file); code != 64 || !strings.Contains(talk, "prova judge run first") {
 		t.Errorf("nothing recorded: exit %d: %s", code, talk)
 	}
-	j.run(t.Context(), t, "run", "--rollout", "ro_1")
+	j.run(t.Context(), t, "run", "--rollout", "ro_1", "--concurrency", "1")
+	again := j.vault.judgments[0] // the judge changes its mind: that is a retest, and does not count
+	again.Answers, again.Verdict = nil, api.PreferTie
+	j.vault.judgments = append(j.vault.judgments, again)
 	asked := j.endpoint.Requests()
 	out, _, code := j.run(t.Context(), t, "calibrate", "--file", file)
-	wants(t, out, "4, of which the judge gave a verdict on 3", "66.7 % (2 of 3;")
+	wants(t, out, "4, of which the judge gave a verdict on 3", "66.7 % (2 of 3;", "the same verdict again on 0 % (0 of 1;")
 	if code != 0 || j.endpoint.Requests() != asked || len(j.vault.calibrations) != 1 {
 		t.Errorf("exit %d", code)
 	}

@@ -114,12 +114,12 @@ func Calibration(c api.Calibration, style cli.Style) []string {
 	rows := [][2]string{
 		{"labels", fmt.Sprintf("%d, of which the judge gave a verdict on %d", c.Labels, c.Compared)},
 		{"agreement", style.Bold(Share(c.Agreement))},
-		{"kappa", Kappa(c.Kappa) + "; 1 is full agreement, 0 what chance gives with as many of each verdict"},
+		{"kappa", strings.TrimPrefix(Kappa(c.Kappa), "kappa ") + "; 1 is full agreement, 0 what chance gives with as many of each verdict"},
 		{"order", "both orders agree on " + Share(c.Consistent)},
 		{"", "of those that contradict by position, it chose what was shown first in " + Share(c.FirstBias)},
 		{"length", "the longer answer won " + Share(c.LongerWins) + " with the judge"},
 		{"", "and " + Share(c.LabelsLonger) + " with people"},
-		{"retest", "the same verdict again on " + Share(c.Retest)},
+		{"retest", retest(c.Retest)},
 	}
 	lines := append([]string{style.Bold("judge ") + style.Cyan(cli.Plain(c.Judge.String()))}, aligned(rows, style)...)
 	lines = append(lines, "")
@@ -130,6 +130,13 @@ func Calibration(c api.Calibration, style cli.Style) []string {
 		t.Add(class, strconv.FormatInt(row[0], 10), strconv.FormatInt(row[1], 10), strconv.FormatInt(row[2], 10))
 	}
 	return append(lines, strings.Split(strings.TrimRight(t.Text(style), "\n"), "\n")...)
+}
+
+func retest(s api.Share) string {
+	if s.N == 0 {
+		return "no pair was judged twice"
+	}
+	return "the same verdict again on " + Share(s)
 }
 
 // UnpairedText says of how many probes no pair could be made, and why; empty if of all one could.
