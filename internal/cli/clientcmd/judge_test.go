@@ -213,7 +213,7 @@ func TestCalibrateWithTexts(t *testing.T) {
 	)
 	out, talk, code := j.run(t.Context(), t, "calibrate", "--file", file, "--retest", "50", "--dry-run")
 	wants(t, talk, "about 4 pairs, 2 of them twice, in at most 12 calls", "4 labels say little")
-	wants(t, out, "75 % (3 of 4;", "kappa 0.64, substantial", "both orders agree on 100 % (4 of 4;", "the same verdict again on 100 % (2 of 2;")
+	wants(t, out, "75 % (3 of 4;", "0.64, substantial", "both orders agree on 100 % (4 of 4;", "the same verdict again on 100 % (2 of 2;")
 	if code != 0 || j.endpoint.Requests() != 12 || len(j.vault.calibrations) != 0 || len(j.vault.judgments) != 0 {
 		t.Errorf("exit %d, %d requests", code, j.endpoint.Requests())
 	}
@@ -227,6 +227,17 @@ func TestCalibrateWithTexts(t *testing.T) {
 	}
 	if _, talk, code = j.run(t.Context(), t, "calibrate", "--file", file, "--max-calls", "3", "--criteria", labelFile(t, "Be brief.")); code != 75 || len(j.vault.calibrations) != 1 {
 		t.Errorf("half calibrated: exit %d: %s", code, talk)
+	}
+}
+
+// TestCalibrateBudget: one budget holds for both rounds of asking.
+func TestCalibrateBudget(t *testing.T) {
+	j := newJudging(t, judgetest.Fair)
+	file := labelFile(t, labelOf("p1", "candidate", textsOf("bad", "GOOD")), labelOf("p2", "baseline", textsOf("GOOD, yes", "bad")))
+	_, talk, code := j.run(t.Context(), t, "calibrate", "--file", file, "--retest", "100", "--max-calls", "7")
+	wants(t, talk, "there are answers on 3 of 4 pairs")
+	if code != 75 || j.endpoint.Requests() != 6 || len(j.vault.calibrations) != 0 {
+		t.Errorf("exit %d, %d requests: %s", code, j.endpoint.Requests(), talk)
 	}
 }
 

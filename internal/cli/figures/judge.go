@@ -116,9 +116,9 @@ func Calibration(c api.Calibration, style cli.Style) []string {
 		{"agreement", style.Bold(Share(c.Agreement))},
 		{"kappa", strings.TrimPrefix(Kappa(c.Kappa), "kappa ") + "; 1 is full agreement, 0 what chance gives with as many of each verdict"},
 		{"order", "both orders agree on " + Share(c.Consistent)},
-		{"", "of those that contradict by position, it chose what was shown first in " + Share(c.FirstBias)},
-		{"length", "the longer answer won " + Share(c.LongerWins) + " with the judge"},
-		{"", "and " + Share(c.LabelsLonger) + " with people"},
+		{"", firstBias(c.FirstBias)},
+		{"length", "of the decided pairs the longer answer won, with the judge: " + Share(c.LongerWins)},
+		{"", "with people: " + Share(c.LabelsLonger)},
 		{"retest", retest(c.Retest)},
 	}
 	lines := append([]string{style.Bold("judge ") + style.Cyan(cli.Plain(c.Judge.String()))}, aligned(rows, style)...)
@@ -130,6 +130,13 @@ func Calibration(c api.Calibration, style cli.Style) []string {
 		t.Add(class, strconv.FormatInt(row[0], 10), strconv.FormatInt(row[1], 10), strconv.FormatInt(row[2], 10))
 	}
 	return append(lines, strings.Split(strings.TrimRight(t.Text(style), "\n"), "\n")...)
+}
+
+func firstBias(s api.Share) string {
+	if s.N == 0 {
+		return "on no pair did it choose the same place in both orders"
+	}
+	return "of the pairs on which it chose the same place in both orders, that was the first in " + Share(s)
 }
 
 func retest(s api.Share) string {

@@ -66,9 +66,9 @@ func TestCalibration(t *testing.T) {
   agreement    79.7 % (94 of 118; 71.5 % to 85.9 %)
   kappa        0.65, substantial; 1 is full agreement, 0 what chance gives with as many of each verdict
   order        both orders agree on 76.3 % (90 of 118; 67.8 % to 83 %)
-               of those that contradict by position, it chose what was shown first in 90.9 % (20 of 22; 72.2 % to 97.5 %)
-  length       the longer answer won 60 % (60 of 100; 50 % to 69 %) with the judge
-               and 55 % (55 of 100; 45 % to 64 %) with people
+               of the pairs on which it chose the same place in both orders, that was the first in 90.9 % (20 of 22; 72.2 % to 97.5 %)
+  length       of the decided pairs the longer answer won, with the judge: 60 % (60 of 100; 50 % to 69 %)
+               with people: 55 % (55 of 100; 45 % to 64 %)
   retest       no pair was judged twice
 
 people say  judge: baseline  candidate  tie
