@@ -257,6 +257,7 @@ func TestNothingAnswered(t *testing.T) {
 		"no such model": {&judgetest.Endpoint{Status: 404, StatusText: "model not found"}, judge.BadConfig, "is there a model judge-1", 1},
 		"no credit":     {&judgetest.Endpoint{Status: 402}, judge.TryLater, "no credit", 1},
 		"redirected":    {&judgetest.Endpoint{Status: 307, Location: "http://elsewhere.test/v1/chat/completions?t=1"}, judge.BadConfig, "it redirects to http://elsewhere.test/v1/chat/completions; set PROVA_JUDGE_URL", 1},
+		"no room":       {&judgetest.Endpoint{Status: 400, StatusText: "'max_tokens' is too large: 4096. This model's maximum context length is 4096 tokens"}, judge.BadConfig, "PROVA_JUDGE_MAX_TOKENS", 5},
 		"all refused":   {&judgetest.Endpoint{Status: 400, StatusText: "no"}, judge.BadConfig, "400 Bad Request: no", 5},
 	} {
 		t.Run(name, func(t *testing.T) {

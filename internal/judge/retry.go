@@ -54,6 +54,9 @@ func (e *endpoint) ask(ctx context.Context, t *turn, messages []message) (reply,
 				d = next
 				continue
 			}
+			if _, proven := e.spoken(); proven { // by another call meanwhile
+				return reply{}, &noVerdict{s.Error()}
+			}
 		}
 		if final := e.final(err); final != nil {
 			return reply{}, final
@@ -84,9 +87,13 @@ func (e *statusError) rejects() bool {
 	return e.status == http.StatusBadRequest || e.status == http.StatusUnprocessableEntity || e.status == http.StatusRequestEntityTooLarge
 }
 
-// aboutTexts reports whether it was refused for what is to be judged.
+// aboutTexts reports whether it was refused for what is to be judged. Where the
+// bound of the answer is named, that may be what does not fit.
 func (e *statusError) aboutTexts() bool {
 	text := strings.ToLower(e.code + " " + e.text)
+	if strings.Contains(text, "max_tokens") || strings.Contains(text, "max_completion_tokens") {
+		return false
+	}
 	for _, w := range []string{"context_length", "context length", "context size", "context window", "maximum context", "content_filter", "content management policy"} {
 		if strings.Contains(text, w) {
 			return true
@@ -118,7 +125,7 @@ func (e *endpoint) final(err error) error {
 	case transient(s.status):
 		return nil
 	}
-	return badConfig("%w; check PROVA_JUDGE_URL and PROVA_JUDGE_MODEL", s)
+	return badConfig("%w; check PROVA_JUDGE_URL, PROVA_JUDGE_MODEL and PROVA_JUDGE_MAX_TOKENS", s)
 }
 
 func transient(status int) bool {
