@@ -1,6 +1,9 @@
 package api
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strings"
+)
 
 // The kinds of receipts about judges.
 const (
@@ -47,7 +50,7 @@ func (j Judge) String() string {
 		s += " " + j.Version
 	}
 	if t := j.Template; t != "" {
-		s += " (template " + t[:min(len(t), 12)] + ")"
+		s += " (template " + strings.ToValidUTF8(t[:min(len(t), 12)], "") + ")" // whole characters
 	}
 	return s
 }
