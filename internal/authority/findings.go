@@ -125,3 +125,14 @@ func observed(s Snapshot, r stored) (*Observed, error) {
 
 // noMetrics reads cohorts without summaries: no metric has an empty name.
 func noMetrics() []string { return []string{""} }
+
+// Total is the number of runs of both.
+func (o Observed) Total() int64 { return o.Candidate + o.Baseline }
+
+// Share is the candidate's share of the runs, 0 where there is none.
+func (o Observed) Share() float64 {
+	if o.Total() == 0 {
+		return 0
+	}
+	return float64(o.Candidate) / float64(o.Total())
+}

@@ -53,11 +53,11 @@ func mark(code any) string {
 		return "▼"
 	case string(api.Clean), string(api.StatePromoted), string(api.Promote), api.CheckOK:
 		return "●"
-	case string(api.StatePaused):
+	case string(api.StatePaused), "pause":
 		return "‖"
-	case string(api.StateAborted):
+	case string(api.StateAborted), "abort":
 		return "✕"
-	case string(api.StateActive):
+	case string(api.StateActive), "resume":
 		return "▸"
 	case string(api.Insufficient), string(api.Hold):
 		return "■"

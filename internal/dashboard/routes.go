@@ -23,6 +23,9 @@ func (h *Handler) routes() []route {
 	return []route{
 		{"GET /rollouts", api.ReleaseRead, "Rollouts", h.rolloutList},
 		{"GET /rollouts/live", api.ReleaseRead, "", h.rolloutListLive},
+		{"GET /rollouts/{id}", api.ReleaseRead, "", h.rollout},
+		{"GET /rollouts/{id}/live", api.ReleaseRead, "", h.rolloutLive},
+		{"POST /rollouts/{id}/{action}", api.RolloutManage, "", h.operate},
 		{"POST /sign-out", anybody, "", h.signOut},
 	}
 }
