@@ -42,6 +42,9 @@ type axis struct {
 	From, To string
 }
 
+// ZeroFits reports whether the word for zero has room beside those at the ends.
+func (a axis) ZeroFits() bool { return a.Zero > 60 && a.Zero < axisWidth-60 }
+
 // The drawing of an axis is axisWidth wide, and axisEdge is left free at both ends.
 const (
 	axisWidth = 300.0
@@ -119,7 +122,7 @@ func rowOf(g api.GateResult, s scale) gateRow {
 	} else if g.OneLook != nil && *g.OneLook != *g.Difference {
 		row.OneLookText = compare.FormatDifference(g.Gate, *g.OneLook)
 	}
-	if g.Hides != nil {
+	if g.Hides != nil && g.Verdict != api.Regressed {
 		row.Hides = strings.TrimPrefix(compare.FormatChange(g.Gate, *g.Hides), "+")
 	}
 	row.Axis = axisOf(g, *d, s)

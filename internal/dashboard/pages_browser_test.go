@@ -136,6 +136,9 @@ func (h *house) everyPage(ids map[string]string) map[string]string {
 	paths := map[string]string{"rollouts": "/rollouts", "rollouts-none": "/rollouts?app=nobody"}
 	for name, id := range ids {
 		paths["rollout-"+name] = "/rollouts/" + id
+		if d := must(h.Rollout(h.t.Context(), h.owner, id)).LastDecision; d != nil {
+			paths["receipt-"+name] = "/receipts/" + d.EventID
+		}
 	}
 	return paths
 }

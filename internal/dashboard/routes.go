@@ -26,6 +26,8 @@ func (h *Handler) routes() []route {
 		{"GET /rollouts/{id}", api.ReleaseRead, "", h.rollout},
 		{"GET /rollouts/{id}/live", api.ReleaseRead, "", h.rolloutLive},
 		{"POST /rollouts/{id}/{action}", api.RolloutManage, "", h.operate},
+		{"GET /receipts/{id}", api.AuditRead, "", h.receipt},
+		{"GET /receipts/{id}/proof", api.AuditRead, "", h.receiptProof},
 		{"POST /sign-out", anybody, "", h.signOut},
 	}
 }
