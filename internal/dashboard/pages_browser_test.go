@@ -133,7 +133,10 @@ func TestPagesInABrowser(t *testing.T) {
 
 // everyPage are the paths of all pages in all states, by name.
 func (h *house) everyPage(ids map[string]string) map[string]string {
-	paths := map[string]string{"rollouts": "/rollouts", "rollouts-none": "/rollouts?app=nobody"}
+	paths := map[string]string{
+		"rollouts": "/rollouts", "rollouts-none": "/rollouts?app=nobody", "create": "/rollouts/new",
+		"create-plan": "/rollouts/new?app=held&baseline=v36&candidate=v38&mode=canary&steps=10,100&gates=success:margin=0.02",
+	}
 	for name, id := range ids {
 		paths["rollout-"+name] = "/rollouts/" + id
 		if d := must(h.Rollout(h.t.Context(), h.owner, id)).LastDecision; d != nil {

@@ -23,6 +23,8 @@ func (h *Handler) routes() []route {
 	return []route{
 		{"GET /rollouts", api.ReleaseRead, "Rollouts", h.rolloutList},
 		{"GET /rollouts/live", api.ReleaseRead, "", h.rolloutListLive},
+		{"GET /rollouts/new", api.RolloutManage, "", h.createForm},
+		{"POST /rollouts/new", api.RolloutManage, "", h.create},
 		{"GET /rollouts/{id}", api.ReleaseRead, "", h.rollout},
 		{"GET /rollouts/{id}/live", api.ReleaseRead, "", h.rolloutLive},
 		{"POST /rollouts/{id}/{action}", api.RolloutManage, "", h.operate},
