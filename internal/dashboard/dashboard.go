@@ -51,6 +51,8 @@ type Handler struct {
 	assets    assets
 	templates templates
 	origins   *http.CrossOriginProtection
+	// playing is held by who plays a policy.
+	playing chan struct{}
 	// draining is done when the server shuts down: who waits for news is answered at once.
 	draining context.Context
 	drain    context.CancelFunc
@@ -60,7 +62,7 @@ type Handler struct {
 // of all pages. The error is a fault of the program: a template or an asset
 // that is not right.
 func New(o Options) (*Handler, error) {
-	h := &Handler{Options: o, mux: http.NewServeMux(), origins: http.NewCrossOriginProtection()}
+	h := &Handler{Options: o, mux: http.NewServeMux(), origins: http.NewCrossOriginProtection(), playing: make(chan struct{}, 1)}
 	h.draining, h.drain = context.WithCancel(context.Background())
 	var err error
 	if h.assets, err = loadAssets(); err != nil {

@@ -100,6 +100,9 @@ func TestPagesInABrowser(t *testing.T) {
 	b := enter(browser, t, url, h.ownerKey, "/rollouts")
 	for name, path := range h.everyPage(ids) {
 		b.goTo(url + path)
+		if title := eval[string](b, `document.title`); strings.Contains(title, "error") || strings.Contains(title, "ot found") {
+			t.Errorf("%s: %s", path, title)
+		}
 		for _, c := range []struct {
 			name          string
 			width, height int64
@@ -129,6 +132,16 @@ func TestPagesInABrowser(t *testing.T) {
 }
 
 // everyPage are the paths of all pages in all states, by name.
-func (h *house) everyPage(map[string]string) map[string]string {
-	return map[string]string{"rollouts": "/rollouts", "rollouts-none": "/rollouts?app=nobody"}
+func (h *house) everyPage(ids map[string]string) map[string]string {
+	paths := map[string]string{
+		"rollouts": "/rollouts", "rollouts-none": "/rollouts?app=nobody", "create": "/rollouts/new",
+		"create-plan": "/rollouts/new?app=held&baseline=v36&candidate=v38&mode=canary&steps=10,100&gates=success:margin=0.02",
+	}
+	for name, id := range ids {
+		paths["rollout-"+name] = "/rollouts/" + id
+		if d := must(h.Rollout(h.t.Context(), h.owner, id)).LastDecision; d != nil {
+			paths["receipt-"+name] = "/receipts/" + d.EventID
+		}
+	}
+	return paths
 }

@@ -23,6 +23,13 @@ func (h *Handler) routes() []route {
 	return []route{
 		{"GET /rollouts", api.ReleaseRead, "Rollouts", h.rolloutList},
 		{"GET /rollouts/live", api.ReleaseRead, "", h.rolloutListLive},
+		{"GET /rollouts/new", api.RolloutManage, "", h.createForm},
+		{"POST /rollouts/new", api.RolloutManage, "", h.create},
+		{"GET /rollouts/{id}", api.ReleaseRead, "", h.rollout},
+		{"GET /rollouts/{id}/live", api.ReleaseRead, "", h.rolloutLive},
+		{"POST /rollouts/{id}/{action}", api.RolloutManage, "", h.operate},
+		{"GET /receipts/{id}", api.AuditRead, "", h.receipt},
+		{"GET /receipts/{id}/proof", api.AuditRead, "", h.receiptProof},
 		{"POST /sign-out", anybody, "", h.signOut},
 	}
 }
