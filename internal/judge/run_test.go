@@ -3,6 +3,8 @@ package judge_test
 import (
 	"context"
 	"errors"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -62,6 +64,43 @@ func TestRejected(t *testing.T) {
 	sum, err := a.Run(t.Context(), judge.Work{Pages: pages(mixed()...), Record: b.record})
 	if err != nil || sum.Figures.NoVerdict != 1 || sum.Recorded != 5 || e.Requests() != 10 || !strings.Contains(b.kept[4].Answers[0].Reason, "400 Bad Request: I would rather not") {
 		t.Errorf("%d requests, %+v, %v", e.Requests(), sum, err)
+	}
+}
+
+// late lets requests with a word wait.
+type late struct {
+	http.RoundTripper
+	word  string
+	until chan struct{}
+}
+
+func (l late) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, err := r.GetBody()
+	if err != nil {
+		return nil, err
+	}
+	if data, err := io.ReadAll(body); err != nil || strings.Contains(string(data), l.word) {
+		<-l.until
+	}
+	return l.RoundTripper.RoundTrip(r)
+}
+
+// TestRejectedAtFirst: a pair that is refused before anything was answered is no reason to end the run if another call was answered meanwhile.
+func TestRejectedAtFirst(t *testing.T) {
+	e, b := &judgetest.Endpoint{Mode: judgetest.Fair, Rejected: "so-so"}, &book{}
+	answered := make(chan struct{})
+	a := asker(t, e, func(c *judge.Config) {
+		c.Concurrency, c.HTTPClient = 2, &http.Client{Transport: late{e, "so-so", answered}}
+	})
+	record := func(ctx context.Context, batch []api.Judgment) error {
+		if len(b.kept) == 0 {
+			close(answered)
+		}
+		return b.record(ctx, batch)
+	}
+	sum, err := a.Run(t.Context(), judge.Work{Pages: pages(pair(1, "so-so", "GOOD"), pair(2, "bad", "GOOD")), Record: record})
+	if err != nil || sum.Figures.NoVerdict != 1 || sum.Figures.Wins != 1 {
+		t.Errorf("%+v, %v", sum, err)
 	}
 }
 

@@ -103,7 +103,7 @@ func (c JudgeCalibrate) ask(ctx context.Context, env *cli.Env, labels []label) (
 			},
 			Progress: func(s judge.Summary) {
 				n := done + s.Recorded
-				progress.Show(float64(n)/float64(total), fmt.Sprintf("%d of %d, %s", n, total, spent(s)))
+				progress.Show(float64(n)/float64(total), fmt.Sprintf("%d of %d pairs, %s", n, total, soFar(s)))
 			},
 		})
 		done += sum.Recorded

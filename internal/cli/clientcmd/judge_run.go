@@ -105,7 +105,7 @@ func (c JudgeRun) Run(ctx context.Context, env *cli.Env) error {
 		Record: func(ctx context.Context, batch []api.Judgment) error { return out.record(ctx, client, batch) },
 		Progress: func(s judge.Summary) {
 			todo := max(survey.Pairs-survey.Already, 1)
-			progress.Show(float64(s.Recorded+s.Failed)/float64(todo), fmt.Sprintf("%d of %d pairs, %s", s.Recorded, todo, spent(s)))
+			progress.Show(float64(s.Recorded+s.Failed)/float64(todo), fmt.Sprintf("%d of %d pairs, %s", s.Recorded, todo, soFar(s)))
 		},
 	})
 	progress.Clear()
@@ -258,6 +258,14 @@ func (c JudgeRun) print(env *cli.Env, out judgeOutcome) error {
 		lines = append(lines, "The server has no judgments of this judge on these releases, or did not say.")
 	}
 	return env.Print(strings.Join(lines, "\n") + "\n")
+}
+
+// soFar is what a run has taken, short enough for the line of a progress bar.
+func soFar(s judge.Summary) string {
+	if s.CostUSD == nil {
+		return fmt.Sprintf("%d calls", s.Calls)
+	}
+	return fmt.Sprintf("%d calls, %.4f USD", s.Calls, *s.CostUSD)
 }
 
 // spent is what a run took.

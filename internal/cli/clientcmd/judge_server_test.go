@@ -21,6 +21,8 @@ type vault struct {
 	// refuse is a probe whose judgments are refused; status is answered to recordings, if set.
 	refuse string
 	status int
+	// behind: another run judges at the same time, and the pairs are listed as if it did not.
+	behind bool
 }
 
 func (v *vault) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -65,7 +67,7 @@ func (v *vault) listPairs(w http.ResponseWriter, r *http.Request) {
 	list := api.PairList{AppID: "claims-agent", Environment: "production", BaselineRelease: "v36", CandidateRelease: "v37\x1b[2J"}
 	for _, p := range v.pairs[from:to] {
 		for _, j := range v.judgments {
-			p.Judged = p.Judged || j.ProbeID == p.ProbeID && j.Judge == by
+			p.Judged = p.Judged || !v.behind && j.ProbeID == p.ProbeID && j.Judge == by
 		}
 		list.Pairs = append(list.Pairs, p)
 	}

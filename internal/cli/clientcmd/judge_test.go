@@ -186,6 +186,19 @@ func TestJudgeRunInterrupted(t *testing.T) {
 	}
 }
 
+// TestJudgeRunTwice: what another run recorded meanwhile is known, and not refused.
+func TestJudgeRunTwice(t *testing.T) {
+	j := newJudging(t, judgetest.Fair)
+	j.vault.behind = true
+	for i, known := range []string{`"known_before":0`, `"known_before":5`} {
+		out, talk, code := j.run(t.Context(), t, "run", "--rollout", "ro_1", "--json")
+		wants(t, out, known, `"refused":[]`)
+		if code != 0 || len(j.vault.judgments) != 5 {
+			t.Errorf("run %d: exit %d, %d judgments: %s", i, code, len(j.vault.judgments), talk)
+		}
+	}
+}
+
 func labelFile(t *testing.T, lines ...string) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "labels.ndjson")
