@@ -8,72 +8,6 @@ import (
 // intervalConfidence is that of every interval of a calibration and of a win rate.
 const intervalConfidence = 0.95
 
-// Count adds a judgment to figures. A pair that was judged before is the
-// caller's to count as a repeat.
-func Count(f *api.JudgedFigures, j api.Judgment) {
-	switch verdictOf(j) {
-	case api.PreferCandidate:
-		f.Wins++
-	case api.PreferBaseline:
-		f.Losses++
-	case api.PreferTie:
-		f.Ties++
-	default:
-		f.NoVerdict++
-	}
-	countOrders(f, j.Answers)
-	if longer, decided := longerWon(verdictOf(j), j.BaselineChars, j.CandidateChars); decided {
-		f.LongerKnown++
-		if longer {
-			f.LongerWins++
-		}
-	}
-}
-
-// verdictOf is the verdict of a judgment, which its answers settle where there are some.
-func verdictOf(j api.Judgment) api.Preference {
-	if len(j.Answers) > 0 {
-		return api.Settle(j.Answers)
-	}
-	return j.Verdict
-}
-
-// countOrders counts what two answers in both orders say of the judge.
-func countOrders(f *api.JudgedFigures, answers []api.JudgeAnswer) {
-	if len(answers) != 2 || answers[0].First == answers[1].First {
-		return
-	}
-	a, b := answers[0], answers[1]
-	if a.Preference() == api.PreferNone || b.Preference() == api.PreferNone {
-		return
-	}
-	f.BothOrders++
-	switch {
-	case a.Preference() == b.Preference():
-		f.Agreed++
-	case a.Verdict == api.PositionFirst && b.Verdict == api.PositionFirst:
-		f.FirstTwice++
-	case a.Verdict == api.PositionSecond && b.Verdict == api.PositionSecond:
-		f.SecondTwice++
-	}
-}
-
-// longerWon reports whether the longer answer won, where one did and their
-// lengths are known and differ.
-func longerWon(verdict api.Preference, baseline, candidate *int64) (longer, decided bool) {
-	if baseline == nil || candidate == nil || *baseline == *candidate {
-		return false, false
-	}
-	switch verdict {
-	case api.PreferBaseline:
-		return *baseline > *candidate, true
-	case api.PreferCandidate:
-		return *candidate > *baseline, true
-	case api.PreferTie, api.PreferNone:
-	}
-	return false, false
-}
-
 // Labelled is a pair that people judged, and what the judge said of it: the
 // first judgment counts, a second one is the retest.
 type Labelled struct {
@@ -113,18 +47,18 @@ func Calibrate(appID string, by api.Judge, pairs []Labelled) api.Calibration {
 			continue
 		}
 		first := p.Judgments[0]
-		Count(&figures, first)
-		if longer, decided := longerWon(p.Label, first.BaselineChars, first.CandidateChars); decided {
+		figures.Count(first)
+		if longer, decided := api.LongerWon(p.Label, first.BaselineChars, first.CandidateChars); decided {
 			add(&labelsLonger, longer)
 		}
-		verdict := classOf(verdictOf(first))
+		verdict := classOf(first.Settled())
 		if verdict < 0 {
 			continue
 		}
 		c.Compared++
 		c.Confusion[label][verdict]++
 		if len(p.Judgments) > 1 {
-			if again := classOf(verdictOf(p.Judgments[1])); again >= 0 {
+			if again := classOf(p.Judgments[1].Settled()); again >= 0 {
 				add(&retest, again == verdict)
 			}
 		}

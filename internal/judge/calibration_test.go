@@ -164,7 +164,7 @@ func TestRealFigures(t *testing.T) {
 	for _, l := range lines {
 		name := fmt.Sprint(l.AppID, l.Baseline, l.Candidate, l.Judge)
 		f := groups[name]
-		judge.Count(&f, l.judgment())
+		f.Count(l.judgment())
 		groups[name] = f
 	}
 	if len(groups) != len(want.Groups) || len(groups) != 64 {

@@ -202,7 +202,7 @@ func (r *run) collect(ctx context.Context, judged <-chan api.Judgment) {
 		}
 		r.update(func(s *Summary) {
 			for _, j := range batch {
-				Count(&s.Figures, j)
+				s.Figures.Count(j)
 				s.Recorded++
 				for _, answer := range j.Answers {
 					if answer.Cached {

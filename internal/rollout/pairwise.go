@@ -77,7 +77,7 @@ func (r Rollout) judge(v api.PairwiseResult) (api.Outcome, api.Reason) {
 	run := "; run prova judge run --rollout " + r.ID
 	switch {
 	case r.judgeRegressed(v):
-		return api.Regressed, because(ReasonPairwiseRegressed, "the judge prefers the baseline: the candidate "+counted(f)+", "+rate(v), params)
+		return api.Regressed, because(ReasonPairwiseRegressed, "the judge prefers the baseline: "+rate(v)+" after "+tested(v), params)
 	case v.Judge == nil && v.OtherJudge > 0:
 		params["other_judge"] = v.OtherJudge
 		return api.Insufficient, because(ReasonPairwiseOther, fmt.Sprintf("the %s of another judge than the policy's %s, which has given none%s", judgmentsAre(v.OtherJudge), p.Judge, run), params)
@@ -96,7 +96,7 @@ func (r Rollout) judge(v api.PairwiseResult) (api.Outcome, api.Reason) {
 		params["age_seconds"], params["max_age"] = age, p.MaxAge
 		return api.Insufficient, because(ReasonPairwiseStale, fmt.Sprintf("the judge's newest verdict is %s old and may be %s%s", about(age), about(p.MaxAge), run), params)
 	}
-	return api.Clean, because(ReasonPairwiseClean, "the candidate "+counted(f)+", "+rate(v)+": the judge does not find it worse", params)
+	return api.Clean, because(ReasonPairwiseClean, "the candidate "+counted(f)+"; "+rate(v)+" after "+tested(v)+": the judge does not find it worse", params)
 }
 
 // WithoutJudge is a policy without its judge, for simulations, which have none:
@@ -191,6 +191,15 @@ func rate(v api.PairwiseResult) string {
 		return fmt.Sprintf("a win rate of %s (%s … %s)", compare.FormatValue(g, *w.Value), compare.FormatValue(g, *w.Lo), compare.FormatValue(g, *w.Hi))
 	}
 	return "no win rate"
+}
+
+// tested says how many decided pairs the interval is about: a test that has crossed its boundary takes no more.
+func tested(v api.PairwiseResult) string {
+	n := v.Figures.Decided()
+	if v.AtLook != nil && v.Ledger != nil {
+		n = int64(2 * v.Ledger.Information) // a pair has half a unit of it
+	}
+	return plural(n, "decided pair")
 }
 
 func judgmentsAre(n int64) string {

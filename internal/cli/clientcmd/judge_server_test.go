@@ -119,7 +119,7 @@ func (v *vault) list(cursor string) api.JudgmentList {
 			figures[j.Judge] = &api.JudgedFigures{}
 			order = append(order, j.Judge)
 		}
-		judge.Count(figures[j.Judge], j)
+		figures[j.Judge].Count(j)
 		list.Judgments = append([]api.RecordedJudgment{{EventID: fmt.Sprintf("evt_%d", i), RecordedAt: "2026-11-26T17:00:00Z", Judgment: j}}, list.Judgments...)
 	}
 	for _, by := range order {
