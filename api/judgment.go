@@ -133,12 +133,12 @@ type Judgment struct {
 	IdempotencyKey string `json:"idempotency_key,omitempty"`
 }
 
-// Settled is the verdict, which the answers settle where there are some.
+// Settled is the verdict, and where it is left out what the answers settle.
 func (j Judgment) Settled() Preference {
-	if len(j.Answers) > 0 {
-		return Settle(j.Answers)
+	if j.Verdict != "" {
+		return j.Verdict
 	}
-	return j.Verdict
+	return Settle(j.Answers)
 }
 
 // RecordedJudgment is a judgment as it stands in the vault.

@@ -79,7 +79,7 @@ class JudgesGate:
         params: Json = {"wins": f.wins, "losses": f.losses, "ties": f.ties, "no_verdict": f.no_verdict, "min_pairs": need}
         run = f"; run prova judge run --rollout {self.rollout}"
         if self._regressed():
-            text = f"the judge prefers the baseline: the candidate {_counted(f)}, {self._rate_text()}"
+            text = f"the judge prefers the baseline: {self._rate_text()} after {self._tested()}"
             return REGRESSED, Reason("pairwise_regressed", text, params)
         if j.judge is None:
             return INSUFFICIENT, self._nobody(params, run)
@@ -96,7 +96,8 @@ class JudgesGate:
             params.update(age_seconds=age, max_age=self.asked.max_age)
             text = f"the judge's newest verdict is {about(age)} old and may be {about(self.asked.max_age)}{run}"
             return INSUFFICIENT, Reason("pairwise_stale", text, params)
-        return CLEAN, Reason("pairwise_clean", f"the candidate {_counted(f)}, {self._rate_text()}: the judge does not find it worse", params)
+        text = f"the candidate {_counted(f)}; {self._rate_text()} after {self._tested()}: the judge does not find it worse"
+        return CLEAN, Reason("pairwise_clean", text, params)
 
     def _nobody(self, params: Json, run: str) -> Reason:
         """Why no judgment counts."""
@@ -116,6 +117,13 @@ class JudgesGate:
         else:
             return "no win rate"
         return f"a win rate of {percentage(value)} ({percentage(lo)} … {percentage(hi)})"
+
+    def _tested(self) -> str:
+        """How many decided pairs the interval is about: a test that has crossed its boundary takes no more."""
+        n = self.judged.figures.decided
+        if self.at_look is not None and self.judged.test.test is not None:
+            n = int(2 * self.judged.test.json()["information"])  # a pair has half a unit of it
+        return f"{n} decided pair" + ("s" if n != 1 else "")
 
 
 def half_ties(f: Figures) -> Optional[float]:
