@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -70,10 +71,7 @@ func TestCreate(t *testing.T) {
 		"an unknown gate":     {[]string{"gates", "mood"}, 400, "which way is better"},
 		"a budget of nothing": {[]string{"error_budget", "NaN"}, 400, "/error_budget"},
 	} {
-		f := form()
-		for k, v := range wanted {
-			f[k] = v
-		}
+		f := maps.Clone(wanted)
 		f.Set("attempt_reason", "typed <i>with care</i>")
 		f.Set(c.change[0], c.change[1])
 		w := h.ask(h.ownerKey, "POST", "/rollouts/new", f)

@@ -1,7 +1,9 @@
 package dashboard
 
 import (
+	"context"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,8 +11,6 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
-
-	"context"
 
 	"github.com/cobound/prova/api"
 )
@@ -108,7 +108,7 @@ func TestAbortAndVerify(t *testing.T) {
 		}
 	}
 	verify("Agrees with this server")
-	if rows := eval[[]string](b, `[...document.querySelectorAll("#checks li")].map((row) => row.dataset.check + " " + row.querySelector(".word").textContent)`); len(failing(rows)) != 0 || !contains(rows, "inclusion holds") || !contains(rows, "signature holds") {
+	if rows := eval[[]string](b, `[...document.querySelectorAll("#checks li")].map((row) => row.dataset.check + " " + row.querySelector(".word").textContent)`); len(failing(rows)) != 0 || !slices.Contains(rows, "inclusion holds") || !slices.Contains(rows, "signature holds") {
 		t.Errorf("the checks: %v", rows)
 	}
 	raw := eval[string](b, `document.getElementById("raw").textContent`)
@@ -122,19 +122,10 @@ func TestAbortAndVerify(t *testing.T) {
 	// A tampered copy, pasted into the page that anybody can open.
 	b.goTo(url + "/verify")
 	b.paste(map[string]string{"receipt": strings.Replace(raw, "we know why", "we know who", 1), "proof": "", "keys": ""})
-	if r := b.result(); r.Status != "failed" || !contains(r.Checks, "signature fails") {
+	if r := b.result(); r.Status != "failed" || !slices.Contains(r.Checks, "signature fails") {
 		t.Errorf("%+v", r)
 	}
 	b.clean()
-}
-
-func contains(rows []string, row string) bool {
-	for _, r := range rows {
-		if r == row {
-			return true
-		}
-	}
-	return false
 }
 
 // A rollout is created after a look at what it would do.
