@@ -30,7 +30,8 @@ func TestLive(t *testing.T) {
 	id := h.create("claims-agent").ID
 	b := enter(browser, t, url, h.ownerKey, "/rollouts/"+id)
 	b.until(`document.querySelector(".says").innerText.includes("Nobody has ticked")`)
-	b.do(`document.getElementById("do-abort").open = true; document.getElementById("policy-all").open = true;
+	b.do(`document.getElementById("reason-pause").value = "another";
+		document.getElementById("do-abort").open = true; document.getElementById("policy-all").open = true;
 		const field = document.getElementById("reason-abort"); field.focus(); field.value = "half a rea"; window.before = field; scrollTo(0, 60)`)
 	h.traffic("claims-agent", 40, 19, 3, 76)
 	h.tick(id) // from elsewhere
@@ -38,6 +39,7 @@ func TestLive(t *testing.T) {
 	b.until(`document.querySelectorAll(".timeline li").length > 0 && document.querySelector(".gates")`)
 	for what, condition := range map[string]string{
 		"the typed reason":   `document.getElementById("reason-abort").value === "half a rea"`,
+		"the other reason":   `document.getElementById("reason-pause").value === "another"`,
 		"the focus":          `document.activeElement === window.before && window.before.isConnected`,
 		"the open form":      `document.getElementById("do-abort").open`,
 		"the open policy":    `document.getElementById("policy-all").open`,

@@ -107,10 +107,10 @@ func TestFunnel(t *testing.T) {
 		}}
 	}
 	decisions := []api.Decision{at(1, 0, -0.4, 0.4), {Sequence: 2}, at(3, 0, -0.4, 0.4), at(4, 0.1, -0.1, 0.3)}
-	if got := funnels(ro, decisions[:3]); got != nil {
+	if got := funnels(ro, decisions[:3], nil); got != nil {
 		t.Errorf("of one look: %+v", got)
 	}
-	got := funnels(ro, decisions)
+	got := funnels(ro, decisions, nil)
 	if len(got) != 1 || len(got[0].Points) != 2 {
 		t.Fatalf("%+v", got)
 	}
@@ -122,11 +122,18 @@ func TestFunnel(t *testing.T) {
 	if !strings.HasPrefix(f.Points[1].Title, "decision 4: +10.0 points") {
 		t.Error(f.Points[1].Title)
 	}
+	// A margin that is relative to the baseline is where the newest verdict has it.
+	ro.Policy.Gates[0].Margin = api.Margin{Value: 0.1, Relative: true}
+	tolerated := 0.2
+	newest := &api.Verdict{Gates: []api.GateResult{{Gate: ro.Policy.Gates[0], Tolerated: &tolerated}}}
+	if f := funnels(ro, decisions, newest)[0]; f.Margin != 100 || !f.HasMargin {
+		t.Errorf("%+v", f)
+	}
 	var many []api.Decision
 	for i := range int64(300) {
 		many = append(many, at(i, float64(i)/1000, -1, 1))
 	}
-	if n := len(funnels(ro, many)[0].Points); n != mostPoints {
+	if n := len(funnels(ro, many, nil)[0].Points); n != mostPoints {
 		t.Errorf("%d points", n)
 	}
 }
