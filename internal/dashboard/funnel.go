@@ -41,13 +41,22 @@ const (
 )
 
 // funnels draws one for each gate of the policy that decides and was looked at twice.
-func funnels(r api.Rollout, decisions []api.Decision) []funnel {
+// verdict is the newest, for margins that are relative to the baseline; it may be nil.
+func funnels(r api.Rollout, decisions []api.Decision, verdict *api.Verdict) []funnel {
 	var out []funnel
 	for _, g := range r.Policy.Gates {
 		if g.On == api.OnWarn {
 			continue
 		}
-		if f, ok := funnelOf(g, decisions); ok {
+		now := api.GateResult{Gate: g}
+		if verdict != nil {
+			for _, result := range verdict.Gates {
+				if result.ID() == g.ID() {
+					now = result
+				}
+			}
+		}
+		if f, ok := funnelOf(now, decisions); ok {
 			out = append(out, f)
 		}
 	}
@@ -77,13 +86,14 @@ func looksAt(g api.Gate, decisions []api.Decision) []funnelLook {
 	return looks[max(0, len(looks)-mostPoints):]
 }
 
-func funnelOf(g api.Gate, decisions []api.Decision) (funnel, bool) {
+func funnelOf(now api.GateResult, decisions []api.Decision) (funnel, bool) {
+	g := now.Gate
 	looks := looksAt(g, decisions)
 	if len(looks) < 2 {
 		return funnel{}, false
 	}
 	last := looks[len(looks)-1]
-	line := harmLine(api.GateResult{Gate: g})
+	line := harmLine(now)
 	s := scale{}
 	s.hold(line)
 	for _, l := range looks {

@@ -37,17 +37,23 @@ func operations(r api.Rollout) []operation {
 	if r.Step < len(r.Policy.Steps) {
 		next = strconv.Itoa(r.Policy.Steps[r.Step]) + " %"
 	}
-	pause := operation{Action: "pause", Done: "paused", Button: "Pause", What: "Stops it from advancing. It is still ticked and may roll back.", do: func(c Cases) act { return c.Pause }}
+	pause := operation{
+		Action: "pause", Done: "paused", Button: "Pause", What: "Stops it from advancing. It is still ticked and may roll back.",
+		do: func(c Cases) act { return c.Pause },
+	}
 	if r.State == api.StatePaused {
 		pause = operation{Action: "resume", Done: "resumed", Button: "Resume", What: "Lets it advance again.", do: func(c Cases) act { return c.Resume }}
 	}
-	return []operation{
-		pause,
-		{Action: "promote", Done: "promoted", Button: "Promote one step", What: "Overrides the verdict: authorises " + next + webhook + ". The receipt says that a person did.",
-			do: func(c Cases) act { return c.PromoteStep }},
-		{Action: "abort", Done: "aborted", Button: "Abort", What: "Ends it for good with weight 0 %" + webhook + ".", Grave: true,
-			do: func(c Cases) act { return c.Abort }},
+	promote := operation{
+		Action: "promote", Done: "promoted", Button: "Promote one step",
+		What: "Overrides the verdict: authorises " + next + webhook + ". The receipt says that a person did.",
+		do:   func(c Cases) act { return c.PromoteStep },
 	}
+	abort := operation{
+		Action: "abort", Done: "aborted", Button: "Abort", What: "Ends it for good with weight 0 %" + webhook + ".", Grave: true,
+		do: func(c Cases) act { return c.Abort },
+	}
+	return []operation{pause, promote, abort}
 }
 
 // operate carries out what a form asks for. Where it fails, the page comes back
@@ -58,9 +64,9 @@ func (h *Handler) operate(r *request) error {
 	if err != nil {
 		return err
 	}
-	err = h.act(r, ro, action, reason)
+	done, err := h.act(r, ro, action, reason)
 	if err == nil {
-		return r.see("/rollouts/"+id, doneBy(action))
+		return r.see("/rollouts/"+id, done)
 	}
 	problem := authority.ProblemOf(err)
 	if problem.Status != 400 && problem.Status != 409 {
@@ -74,22 +80,18 @@ func (h *Handler) operate(r *request) error {
 	return r.page(problem.Status, "rollout", page.title(), "live.js", page)
 }
 
-func doneBy(action string) string {
-	return map[string]string{"pause": "paused", "resume": "resumed", "abort": "aborted", "promote": "promoted"}[action]
-}
-
-func (h *Handler) act(r *request, ro api.Rollout, action, reason string) error {
+// act carries out an action and returns the code of what is said afterwards.
+func (h *Handler) act(r *request, ro api.Rollout, action, reason string) (done string, err error) {
 	possible := operations(ro)
 	i := slices.IndexFunc(possible, func(o operation) bool { return o.Action == action })
-	if i < 0 {
-		if doneBy(action) == "" {
-			return &authority.Error{Code: authority.CodeNotFound, Detail: "there is nothing at this address"}
-		}
-		return &authority.Error{Code: authority.CodeConflict, Detail: fmt.Sprintf("the rollout is %s by now: %s is not possible", ro.State, action)}
+	switch {
+	case i < 0 && !slices.Contains([]string{"pause", "resume", "promote", "abort"}, action):
+		return "", &authority.Error{Code: authority.CodeNotFound, Detail: "there is nothing at this address"}
+	case i < 0:
+		return "", &authority.Error{Code: authority.CodeConflict, Detail: fmt.Sprintf("the rollout is %s by now: %s is not possible", ro.State, action)}
+	case action == "promote" && r.PostForm.Get("step") != strconv.Itoa(ro.Step): // the person meant the step that they saw
+		return "", &authority.Error{Code: authority.CodeConflict, Detail: "the rollout is at step " + strconv.Itoa(ro.Step) + " by now; look at it, and promote it again if you still want to"}
 	}
-	if seen := r.PostForm.Get("step"); action == "promote" && seen != strconv.Itoa(ro.Step) { // the person meant the step that they saw
-		return &authority.Error{Code: authority.CodeConflict, Detail: "the rollout is at step " + strconv.Itoa(ro.Step) + " by now; look at it, and promote it again if you still want to"}
-	}
-	_, err := possible[i].do(h.Cases)(r.Context(), r.who, ro.ID, reason)
-	return err
+	_, err = possible[i].do(h.Cases)(r.Context(), r.who, ro.ID, reason)
+	return possible[i].Done, err
 }

@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"context"
+	"flag"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -69,10 +70,12 @@ func (b *tab) look(width, height int64, scheme, media string) {
 	}))
 }
 
-// picture writes what the tab shows to the directory of pictures, if there is one.
-func (b *tab) picture(name string) {
+var pictures = flag.String("pictures", "", "a directory to write pictures of all pages in all states to")
+
+// picture writes what the tab shows to a directory, if there is one.
+func (b *tab) picture(directory, name string) {
 	b.Helper()
-	if *screens == "" {
+	if directory == "" {
 		return
 	}
 	b.do(`document.activeElement?.blur()`)
@@ -81,20 +84,22 @@ func (b *tab) picture(name string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(*screens, name+".png"), small(picture), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(directory, name+".png"), small(picture), 0o644); err != nil {
 		b.Fatal(err)
 	}
 }
 
 // TestPagesInABrowser opens every page in every state, in each width and
 // scheme, and on paper: nothing complains, nothing is wider than its window.
+//
+//	go test ./internal/dashboard -run PagesInABrowser -pictures /tmp/pictures
 func TestPagesInABrowser(t *testing.T) {
 	browser := chromium(t)
 	h := newHouse(t)
 	h.clock.at = time.Now()
 	url := h.served()
 	empty := enter(browser, t, url, h.ownerKey, "/rollouts")
-	empty.picture("rollouts-empty")
+	empty.picture(*pictures, "rollouts-empty")
 	empty.clean()
 	ids := h.states()
 	b := enter(browser, t, url, h.ownerKey, "/rollouts")
@@ -119,7 +124,7 @@ func TestPagesInABrowser(t *testing.T) {
 				t.Errorf("%s: at %d pixels the page is wider than its window", path, c.width)
 			}
 			if c.name != "" {
-				b.picture(name + "-" + c.name)
+				b.picture(*pictures, name+"-"+c.name)
 			}
 		}
 	}

@@ -114,7 +114,7 @@ func (h *Handler) rolloutPage(ctx context.Context, r *request, id string) (rollo
 	page = rolloutPage{
 		Rollout: ro, Sentence: "Nobody has ticked this rollout yet: prova-rollout watch --id " + ro.ID, Ramp: rampOf(ro), Runs: f.Observed,
 		Fresh:    freshShare(ro),
-		Warnings: warnings(f), Funnels: funnels(ro, f.Decisions), Budgets: ledgerRows(ro), Inputs: inputsOf(inputs),
+		Warnings: warnings(f), Funnels: funnels(ro, f.Decisions, f.Verdict), Budgets: ledgerRows(ro), Inputs: inputsOf(inputs),
 		MayRead: r.who.May(api.AuditRead),
 	}
 	if d := ro.LastDecision; d != nil {

@@ -111,7 +111,7 @@ func TestSessionEnds(t *testing.T) {
 
 func TestLocal(t *testing.T) {
 	for next, want := range map[string]string{
-		"/rollouts/rol_1?a=b": "/rollouts/rol_1?a=b", "/": "/", "": "/rollouts", "rollouts": "/rollouts", "//evil.example": "/rollouts",
+		"/rollouts/rol_1?a=b": "/rollouts/rol_1?a=b", "/": "/", "": "/rollouts", "rollouts": "/rollouts", "//evil.example": "/rollouts", "///evil.example": "/rollouts",
 		"https://evil.example/": "/rollouts", "/\\evil.example": "/rollouts", "\\\\evil.example": "/rollouts", "/\t/evil.example": "/rollouts", "javascript:alert(1)": "/rollouts",
 		"/a\r\nSet-Cookie: x=y": "/rollouts", "/sign-in?next=/": "/rollouts", "http:/x": "/rollouts", "/%2f%2fevil": "/%2f%2fevil", "/" + strings.Repeat("a", 3000): "/rollouts",
 	} {
