@@ -15,6 +15,7 @@ type Cases interface {
 	Rollouts
 	Operations
 	Receipts
+	Webhooks
 }
 
 // Sessions say who looks at a page.

@@ -39,6 +39,8 @@ func text(v any) string {
 		return string(v)
 	case api.Mode:
 		return string(v)
+	case api.DeliveryStatus:
+		return string(v)
 	}
 	return ""
 }
@@ -51,15 +53,15 @@ func mark(code any) string {
 	switch text(code) {
 	case string(api.Regressed), string(api.StateRolledBack), string(api.Rollback):
 		return "▼"
-	case string(api.Clean), string(api.StatePromoted), string(api.Promote), api.CheckOK:
+	case string(api.Clean), string(api.StatePromoted), string(api.Promote), api.CheckOK, string(api.DeliveryDelivered):
 		return "●"
 	case string(api.StatePaused):
 		return "‖"
-	case string(api.StateAborted):
+	case string(api.StateAborted), string(api.DeliveryFailed):
 		return "✕"
 	case string(api.StateActive):
 		return "▸"
-	case string(api.Insufficient), string(api.Hold):
+	case string(api.Insufficient), string(api.Hold), string(api.DeliveryPending):
 		return "■"
 	case api.CheckWarn:
 		return "▲"

@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"context"
+	"maps"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -130,5 +131,7 @@ func TestPagesInABrowser(t *testing.T) {
 
 // everyPage are the paths of all pages in all states, by name.
 func (h *house) everyPage(map[string]string) map[string]string {
-	return map[string]string{"rollouts": "/rollouts", "rollouts-none": "/rollouts?app=nobody"}
+	pages := map[string]string{"rollouts": "/rollouts", "rollouts-none": "/rollouts?app=nobody"}
+	maps.Copy(pages, h.settingsPages())
+	return pages
 }

@@ -45,6 +45,9 @@ func TestPermissions(t *testing.T) {
 func (h *house) fill(path, rollout string) string {
 	h.t.Helper()
 	id := rollout
+	if strings.HasPrefix(path, "/webhooks/{id}") {
+		id = h.hook().ID
+	}
 	if strings.Contains(path, "/receipts/") {
 		id = must(h.Rollout(h.t.Context(), h.owner, rollout)).LastDecision.EventID
 	}
@@ -88,7 +91,7 @@ func TestForeign(t *testing.T) {
 func TestEnvironment(t *testing.T) {
 	h := newHouse(t)
 	ids := h.states()
-	staging := h.key(api.CreateAPIKey{Name: "staging", Environment: "staging", Permissions: api.Permissions()[:4]})
+	staging := h.key(api.CreateAPIKey{Name: "staging", Environment: "staging", Permissions: api.Permissions()[:7]})
 	if page := h.page(staging, "/rollouts"); strings.Contains(page, ids["held"]) || !strings.Contains(page, "limited to staging") {
 		t.Error("the list shows another environment")
 	}

@@ -23,6 +23,13 @@ func (h *Handler) routes() []route {
 	return []route{
 		{"GET /rollouts", api.ReleaseRead, "Rollouts", h.rolloutList},
 		{"GET /rollouts/live", api.ReleaseRead, "", h.rolloutListLive},
+		{"GET /webhooks", api.WebhookManage, "Webhooks", h.webhookList},
+		{"POST /webhooks", api.WebhookManage, "", h.createWebhook},
+		{"GET /webhooks/{id}", api.WebhookManage, "", h.webhookDetail},
+		{"POST /webhooks/{id}/test", api.WebhookManage, "", h.testWebhook},
+		{"POST /webhooks/{id}/redeliver", api.WebhookManage, "", h.redeliver},
+		{"GET /webhooks/{id}/delete", api.WebhookManage, "", h.confirmDeleteWebhook},
+		{"POST /webhooks/{id}/delete", api.WebhookManage, "", h.deleteWebhook},
 		{"POST /sign-out", anybody, "", h.signOut},
 	}
 }
