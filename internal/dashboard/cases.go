@@ -16,6 +16,7 @@ type Cases interface {
 	Operations
 	Receipts
 	Webhooks
+	Judging
 }
 
 // Sessions say who looks at a page.

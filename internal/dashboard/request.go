@@ -150,6 +150,8 @@ func done(code string) string {
 		"equal":      "An equal rollout is under way already; this is it.",
 		"signed-out": "Signed out.",
 
+		"judging": "The judge is at it. What it says is recorded as it goes.",
+
 		"webhook-deleted":    "Deleted. Nothing more is sent there.",
 		"delivery-delivered": "Sent, and the receiver took it.",
 		"delivery-pending":   "Sent, but the receiver did not take it. It is tried again; the newest attempt says what it answered.",

@@ -23,6 +23,9 @@ func (h *Handler) routes() []route {
 	return []route{
 		{"GET /rollouts", api.ReleaseRead, "Rollouts", h.rolloutList},
 		{"GET /rollouts/live", api.ReleaseRead, "", h.rolloutListLive},
+		{"GET /judge", api.ReleaseRead, "Judge", h.judge},
+		{"GET /judge/live", api.ReleaseRead, "", h.judgeLive},
+		{"POST /judge", api.JudgeWrite, "", h.startJudging},
 		{"GET /webhooks", api.WebhookManage, "Webhooks", h.webhookList},
 		{"POST /webhooks", api.WebhookManage, "", h.createWebhook},
 		{"GET /webhooks/{id}", api.WebhookManage, "", h.webhookDetail},

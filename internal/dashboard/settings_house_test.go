@@ -93,7 +93,10 @@ func (h *house) settingsPages() map[string]string {
 		w.AppID, w.Environment, w.Events = "claims-agent", "staging", []string{api.EventRollback}
 	})
 	h.send(taken.ID)
+	rollout := h.judgedRollout("judged")
+	h.judged("judged", rollout, 60)
 	return map[string]string{
+		"judge": "/judge?rollout=" + rollout, "judge-refused": "/judge?app=judged", "judge-none": "/judge?app=nobody&baseline=v1&candidate=v2",
 		"webhooks": "/webhooks", "webhook": "/webhooks/" + failing.ID, "webhook-delete": "/webhooks/" + taken.ID + "/delete", "webhook-none": "/webhooks/" + h.hook().ID,
 	}
 }

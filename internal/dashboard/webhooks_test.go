@@ -49,7 +49,9 @@ func TestWebhookList(t *testing.T) {
 	has(t, h.page(key, "/webhooks"), "1 receiver; none has refused", "nothing sent yet")
 	h.send(good.ID)
 	r.answer = authority.Sent{Err: errors.New("no such host")}
-	bad := h.hook(func(w *api.CreateWebhook) { w.AppID, w.Environment, w.Description = "claims-agent", "staging", "the <b>north</b>" })
+	bad := h.hook(func(w *api.CreateWebhook) {
+		w.AppID, w.Environment, w.Description = "claims-agent", "staging", "the <b>north</b>"
+	})
 	h.send(bad.ID)
 	page = h.page(key, "/webhooks")
 	has(t, page, "2 receivers; one has not taken", "●</span> delivered", "204 No Content", "no answer", "■</span> pending", "the &lt;b&gt;north", "claims-agent", "staging")
