@@ -17,6 +17,7 @@ type Cases interface {
 	Receipts
 	Webhooks
 	Judging
+	Settings
 }
 
 // Sessions say who looks at a page.

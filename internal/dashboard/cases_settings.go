@@ -34,3 +34,18 @@ type Judging interface {
 	// LastJudgeJob is the newest job of a rollout; nil before the first.
 	LastJudgeJob(ctx context.Context, p authority.Principal, rolloutID string) (*api.JudgeJob, error)
 }
+
+// Settings keeps API keys and tenants, and tells of the log and its keys.
+type Settings interface {
+	// CreateAPIKey answers with the secret, this once.
+	CreateAPIKey(ctx context.Context, p authority.Principal, r api.CreateAPIKey) (api.APIKey, error)
+	APIKeys(ctx context.Context, p authority.Principal) ([]api.APIKey, error)
+	RevokeAPIKey(ctx context.Context, p authority.Principal, id string) (api.APIKey, error)
+	// CreateOrg answers with the owner's key, this once.
+	CreateOrg(ctx context.Context, p authority.Principal, r api.CreateOrg) (api.Org, error)
+	Orgs(ctx context.Context, p authority.Principal) ([]api.Org, error)
+	// SigningKeyStates lists the public keys with what the org's log says of them.
+	SigningKeyStates(ctx context.Context, p authority.Principal) ([]authority.SigningKeyState, error)
+	// LogOrigin names the org's log.
+	LogOrigin(ctx context.Context, p authority.Principal) (string, error)
+}

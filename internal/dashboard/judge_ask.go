@@ -56,6 +56,9 @@ func (h *Handler) judgeAsking(r *request, of *judgedReleases) (judgeAsking, erro
 
 // jobSays is how far a job is, in a line.
 func jobSays(j api.JudgeJob) string {
+	if j.Pairs == 0 && j.State == api.JobRunning {
+		return "It has read no pair yet."
+	}
 	count := func(n int64) string { return strconv.FormatInt(n, 10) }
 	says := count(j.Judged) + " of " + plural(j.Pairs, "pair") + " judged, " + count(j.Recorded) + " by this job"
 	if j.NoVerdict > 0 {

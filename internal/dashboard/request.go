@@ -150,6 +150,8 @@ func done(code string) string {
 		"equal":      "An equal rollout is under way already; this is it.",
 		"signed-out": "Signed out.",
 
+		"key-revoked": "Revoked. Nobody can use it any more.",
+
 		"judging": "The judge is at it. What it says is recorded as it goes.",
 
 		"webhook-deleted":    "Deleted. Nothing more is sent there.",

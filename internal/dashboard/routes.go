@@ -33,6 +33,12 @@ func (h *Handler) routes() []route {
 		{"POST /webhooks/{id}/redeliver", api.WebhookManage, "", h.redeliver},
 		{"GET /webhooks/{id}/delete", api.WebhookManage, "", h.confirmDeleteWebhook},
 		{"POST /webhooks/{id}/delete", api.WebhookManage, "", h.deleteWebhook},
+		{"GET /keys", anybody, "Keys", h.keys},
+		{"POST /keys", api.KeyManage, "", h.createKey},
+		{"GET /keys/{id}/revoke", api.KeyManage, "", h.confirmRevokeKey},
+		{"POST /keys/{id}/revoke", api.KeyManage, "", h.revokeKey},
+		{"GET /settings", anybody, "Settings", h.settings},
+		{"POST /settings/orgs", api.OrgManage, "", h.createOrg},
 		{"POST /sign-out", anybody, "", h.signOut},
 	}
 }

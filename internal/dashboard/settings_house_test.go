@@ -95,8 +95,13 @@ func (h *house) settingsPages() map[string]string {
 	h.send(taken.ID)
 	rollout := h.judgedRollout("judged")
 	h.judged("judged", rollout, 60)
+	h.key(api.CreateAPIKey{Name: "claims-agent in staging, sends runs", Environment: "staging", Permissions: []api.Permission{api.AuditIngest}, ExpiresAt: ptr(h.clock.now().Add(time.Hour))})
+	over := must(h.CreateAPIKey(h.t.Context(), h.owner, api.CreateAPIKey{Name: "the old CD system", Permissions: []api.Permission{api.RolloutManage, api.ReleaseRead}}))
+	must(h.RevokeAPIKey(h.t.Context(), h.owner, over.ID))
+	must(h.CreateOrg(h.t.Context(), h.owner, api.CreateOrg{Name: "research"}))
 	return map[string]string{
-		"judge": "/judge?rollout=" + rollout, "judge-refused": "/judge?app=judged", "judge-none": "/judge?app=nobody&baseline=v1&candidate=v2",
+		"keys": "/keys", "key-revoke": "/keys/" + h.owner.KeyID + "/revoke", "settings": "/settings",
+		"judge": "/judge?rollout=" + rollout, "judge-none": "/judge?app=nobody&baseline=v1&candidate=v2",
 		"webhooks": "/webhooks", "webhook": "/webhooks/" + failing.ID, "webhook-delete": "/webhooks/" + taken.ID + "/delete", "webhook-none": "/webhooks/" + h.hook().ID,
 	}
 }
