@@ -135,7 +135,14 @@ func (s *server) begin(ctx context.Context) error {
 
 // handle makes the HTTP server: the pages at their paths, the API everywhere else.
 func (s *server) handle(program string) error {
-	pages, err := dashboard.New(dashboard.Options{Cases: s.authority, Log: s.log, Now: time.Now, Version: program})
+	database := "SQLite, in the data directory"
+	if s.databaseURL != "" {
+		database = "PostgreSQL"
+	}
+	pages, err := dashboard.New(dashboard.Options{
+		Cases: s.authority, Log: s.log, Now: time.Now, Version: program,
+		Server: dashboard.Server{Database: database, DeliveryLoop: s.deliveryLoop, TickEvery: s.tickEvery},
+	})
 	if err != nil {
 		return err
 	}

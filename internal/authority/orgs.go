@@ -112,8 +112,12 @@ func (a *Authority) publicKeys(now time.Time) []api.SigningKey {
 	checkpoint := a.CheckpointKey.Public().(ed25519.PublicKey)
 	return []api.SigningKey{
 		signingKey(a.signer(), now),
-		{KeyID: receipt.KeyID(checkpoint), Purpose: receipt.PurposeCheckpoint, Algorithm: "ed25519", PublicKey: base64.StdEncoding.EncodeToString(checkpoint), CreatedAt: now},
+		{KeyID: a.checkpointKeyID(), Purpose: receipt.PurposeCheckpoint, Algorithm: "ed25519", PublicKey: base64.StdEncoding.EncodeToString(checkpoint), CreatedAt: now},
 	}
+}
+
+func (a *Authority) checkpointKeyID() string {
+	return receipt.KeyID(a.CheckpointKey.Public().(ed25519.PublicKey))
 }
 
 // publishKeys appends a key_event for each of this server's keys that the org's log does not know yet.

@@ -24,6 +24,7 @@ type keyState struct {
 	at      int64  // log index of its addition
 	by      string // the key that signed the addition
 	until   int64  // it signs below this index
+	end     string // retire or revoke; empty while it signs
 }
 
 // maxKeyEvents bounds the key events of a log that are read: as many as a verifier follows.
@@ -51,7 +52,9 @@ func keyStates(s Snapshot) (map[string]keyState, error) {
 			if body.FromIndex != nil {
 				from = *body.FromIndex
 			}
-			k.until = min(k.until, from)
+			if from < k.until {
+				k.until, k.end = from, body.Event
+			}
 			states[body.Key.KeyID] = k
 		}
 	}

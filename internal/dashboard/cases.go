@@ -15,6 +15,9 @@ type Cases interface {
 	Rollouts
 	Operations
 	Receipts
+	Webhooks
+	Judging
+	Settings
 }
 
 // Sessions say who looks at a page.

@@ -232,8 +232,6 @@ func (h *Handler) plan(r *request, wanted api.CreateRollout) (*plan, []api.Field
 	return p, nil, r.Context().Err()
 }
 
-func shareText(v float64) string { return strconv.FormatFloat(v*100, 'f', 1, 64) + " %" }
-
 func median(r simulate.Runs) string {
 	if r.Median == nil {
 		return "–"

@@ -25,7 +25,7 @@ import (
 	"time"
 )
 
-// Options is what the pages need. Nothing is optional but Version.
+// Options is what the pages need. Nothing is optional but Version and Server.
 type Options struct {
 	Cases Cases
 	Log   *slog.Logger
@@ -33,6 +33,8 @@ type Options struct {
 	Now func() time.Time
 	// Version is the program's, for the foot of a page; it may be empty.
 	Version string
+	// Server is what the settings page tells of how the server was started.
+	Server Server
 }
 
 // policy lets a page load what this server serves and talk to it, nothing else.

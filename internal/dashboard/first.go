@@ -17,10 +17,7 @@ type firstCommands struct {
 
 // commandsFor fills the commands with what was seen last.
 func commandsFor(r *request, releases []api.Release) *firstCommands {
-	c := &firstCommands{URL: "http://" + r.Host, App: "claims-agent", Baseline: "v36", Candidate: "v37", Runs: len(releases) > 0}
-	if r.secure() {
-		c.URL = "https://" + r.Host
-	}
+	c := &firstCommands{URL: r.base(), App: "claims-agent", Baseline: "v36", Candidate: "v37", Runs: len(releases) > 0}
 	newest := slices.SortedFunc(slices.Values(releases), func(a, b api.Release) int { return cmp.Compare(b.FirstIndex, a.FirstIndex) })
 	for i, release := range newest {
 		if release.Release == "" {

@@ -20,8 +20,10 @@ func functions() template.FuncMap {
 		"mark":    mark,
 		"short":   short,
 		"percent": func(v float64) string { return strconv.FormatFloat(v*100, 'g', 4, 64) + " %" },
-		"share":   func(v float64) string { return strconv.FormatFloat(v*100, 'f', 1, 64) + " %" },
+		"share":   shareText,
 		"runs":    func(n int64) string { return plural(n, "run") },
+		"args":    func(list ...any) []any { return list },
+		"add":     func(a, b int) int { return a + b },
 		"span":    func(seconds *int64) string { return span(time.Duration(*seconds) * time.Second) },
 	}
 }
@@ -38,6 +40,8 @@ func text(v any) string {
 		return string(v)
 	case api.Mode:
 		return string(v)
+	case api.DeliveryStatus:
+		return string(v)
 	}
 	return ""
 }
@@ -50,15 +54,15 @@ func mark(code any) string {
 	switch text(code) {
 	case string(api.Regressed), string(api.StateRolledBack), string(api.Rollback):
 		return "▼"
-	case string(api.Clean), string(api.StatePromoted), string(api.Promote), api.CheckOK:
+	case string(api.Clean), string(api.StatePromoted), string(api.Promote), api.CheckOK, string(api.DeliveryDelivered):
 		return "●"
 	case string(api.StatePaused), "pause":
 		return "‖"
-	case string(api.StateAborted), "abort":
+	case string(api.StateAborted), "abort", string(api.DeliveryFailed):
 		return "✕"
 	case string(api.StateActive), "resume":
 		return "▸"
-	case string(api.Insufficient), string(api.Hold):
+	case string(api.Insufficient), string(api.Hold), string(api.DeliveryPending):
 		return "■"
 	case api.CheckWarn:
 		return "▲"
@@ -115,3 +119,6 @@ func ago(d time.Duration) string {
 	}
 	return strconv.Itoa(int(d.Hours()/24)) + " days ago"
 }
+
+// shareText writes a share: 12.5 %.
+func shareText(v float64) string { return strconv.FormatFloat(v*100, 'f', 1, 64) + " %" }

@@ -22,6 +22,7 @@ func corpus() []string {
 		`" autofocus onfocus=pwned() x="`,
 		`{{template "main"}}${pwned()}`,
 		`&lt;script&gt;pwned()&lt;/script&gt;`,
+		`]]><b>`, `<a href=//evil.example>here</a>`, "\u202egnp.exe",
 		`<!--<script>--><a href=javascript:pwned()>x</a>`,
 		"\u202e<b>\u2028pwned"[:len("\u202e<b>")],
 	}

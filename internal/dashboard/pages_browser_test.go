@@ -3,6 +3,7 @@ package dashboard
 import (
 	"context"
 	"flag"
+	"maps"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -148,5 +149,6 @@ func (h *house) everyPage(ids map[string]string) map[string]string {
 			paths["receipt-"+name] = "/receipts/" + d.EventID
 		}
 	}
+	maps.Copy(paths, h.settingsPages())
 	return paths
 }

@@ -149,6 +149,15 @@ func done(code string) string {
 		"created":    "Created. It advances when it is ticked.",
 		"equal":      "An equal rollout is under way already; this is it.",
 		"signed-out": "Signed out.",
+
+		"key-revoked": "Revoked. Nobody can use it any more.",
+
+		"judging": "The judge is at it. What it says is recorded as it goes.",
+
+		"webhook-deleted":    "Deleted. Nothing more is sent there.",
+		"delivery-delivered": "Sent, and the receiver took it.",
+		"delivery-pending":   "Sent, but the receiver did not take it. It is tried again; the newest attempt says what it answered.",
+		"delivery-failed":    "Sent, but the receiver did not take it, and it is not tried again by itself.",
 	}[code]
 }
 
