@@ -113,7 +113,7 @@ func TestRolloutLive(t *testing.T) {
 	go ask()
 	h.traffic("a", 40, 19, 3, 76)
 	h.tick(id)
-	if got := <-answer; !strings.Contains(got, "clean verdict at 5%") && !strings.Contains(got, "more closed blocks") || strings.Contains(got, "<html") || strings.Contains(got, `since=0"`) {
+	if got := <-answer; !strings.Contains(got, "clean verdict at 5%") && !strings.Contains(got, "more of the evidence") || strings.Contains(got, "<html") || strings.Contains(got, `since=0"`) {
 		t.Errorf("%s", got)
 	}
 	r := must(h.Rollout(t.Context(), h.owner, id))
