@@ -15,6 +15,7 @@ type Cases interface {
 	Rollouts
 	Operations
 	Receipts
+	Comparisons
 }
 
 // Sessions say who looks at a page.

@@ -130,5 +130,10 @@ func TestPagesInABrowser(t *testing.T) {
 
 // everyPage are the paths of all pages in all states, by name.
 func (h *house) everyPage(map[string]string) map[string]string {
-	return map[string]string{"rollouts": "/rollouts", "rollouts-none": "/rollouts?app=nobody"}
+	return map[string]string{
+		"rollouts": "/rollouts", "rollouts-none": "/rollouts?app=nobody",
+		"compare": "/compare", "compare-regressed": "/compare?app=rolled-back&baseline=v36&candidate=v37&gates=success:margin=0.02%0Alatency_ms:p95:on=hold:margin=5%25",
+		"compare-clean": "/compare?app=advanced&baseline=v36&candidate=v37", "compare-few": "/compare?app=held&baseline=v36&candidate=v37",
+		"compare-pairs": h.pairedComparison(), "compare-problem": "/compare?app=held&baseline=v36&candidate=nobody",
+	}
 }

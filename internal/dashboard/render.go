@@ -49,10 +49,10 @@ type templates map[string]*template.Template
 
 // frame are the templates that every page has: the frame, and the parts that
 // pages are made of.
-func frame() []string { return []string{"layout", "parts", "charts"} }
+func frame() []string { return []string{"layout", "parts", "charts", "runs-parts"} }
 
 func loadTemplates() (templates, error) {
-	files := make([]string, 0, 3)
+	files := make([]string, 0, len(frame()))
 	for _, name := range frame() {
 		files = append(files, "templates/"+name+".html")
 	}

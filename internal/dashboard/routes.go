@@ -23,6 +23,7 @@ func (h *Handler) routes() []route {
 	return []route{
 		{"GET /rollouts", api.ReleaseRead, "Rollouts", h.rolloutList},
 		{"GET /rollouts/live", api.ReleaseRead, "", h.rolloutListLive},
+		{"GET /compare", api.ReleaseRead, "Compare", h.compare},
 		{"POST /sign-out", anybody, "", h.signOut},
 	}
 }
