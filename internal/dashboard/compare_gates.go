@@ -15,15 +15,15 @@ type comparedGate struct {
 	// Terms are which way is better, what is tolerated and what a breach does.
 	Terms               string
 	Baseline, Candidate comparedCohort
-	// Difference is in words, and Plot draws it; both are empty before there is one.
-	Difference, Method string
-	Plot               *differencePlot
-	Verdict            api.Outcome
+	// Difference and its Interval are in words, and Plot draws them; all are empty before there is one.
+	Difference, Interval string
+	Plot                 *differencePlot
+	Verdict              api.Outcome
 	// Signal is whether it is only watched.
 	Signal bool
 	// Reason is what an insufficient gate lacks.
 	Reason string
-	// Hides is the smallest harm that so few runs could still hide; empty where nothing limits it.
+	// Hides is the smallest harm that so few runs could still hide; empty where nothing limits it, or where there is harm.
 	Hides string
 	Pairs *comparedPairs
 }
@@ -52,11 +52,12 @@ func comparedGates(list []api.GateResult) []comparedGate {
 			Name: comparedName(g.Gate), Terms: comparedTerms(g.Gate), Verdict: g.Verdict, Signal: g.On == api.OnWarn,
 			Baseline: comparedOf(g.Gate, g.Baseline), Candidate: comparedOf(g.Gate, g.Candidate), Pairs: pairsOf(g.Pairs),
 		}
-		if g.Hides != nil {
+		if g.Hides != nil && g.Verdict != api.Regressed && g.On != api.OnWarn {
 			row.Hides = strings.TrimPrefix(compare.FormatChange(g.Gate, math.Abs(*g.Hides)), "+")
 		}
 		if d := differenceOf(g); d != nil {
-			row.Difference, row.Method = compare.FormatDifference(g.Gate, *d), strings.ReplaceAll(d.Method, "-", " ")
+			row.Difference = compare.FormatChange(g.Gate, d.Estimate)
+			row.Interval = strings.TrimSuffix(strings.TrimPrefix(compare.FormatDifference(g.Gate, *d), row.Difference+" ("), ")")
 			if g.Statistic != api.StatisticRate {
 				row.Plot = plotDifference(g, *d, toleratedHarm(g), reach(*d, toleratedHarm(g)))
 			} else {

@@ -134,6 +134,6 @@ func (h *house) everyPage(map[string]string) map[string]string {
 		"rollouts": "/rollouts", "rollouts-none": "/rollouts?app=nobody",
 		"compare": "/compare", "compare-regressed": "/compare?app=rolled-back&baseline=v36&candidate=v37&gates=success:margin=0.02%0Alatency_ms:p95:on=hold:margin=5%25",
 		"compare-clean": "/compare?app=advanced&baseline=v36&candidate=v37", "compare-few": "/compare?app=held&baseline=v36&candidate=v37",
-		"compare-pairs": h.pairedComparison(), "compare-problem": "/compare?app=held&baseline=v36&candidate=nobody",
+		"compare-pairs": h.pairedComparison(),
 	}
 }

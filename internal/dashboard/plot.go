@@ -21,15 +21,15 @@ const (
 // an axis whatever their units are and whichever way is better.
 type differencePlot struct {
 	Width, Height int
-	// Verdict chooses the colour.
-	Verdict api.Outcome
+	// Colour is the verdict of a gate, and of a signal signal or warn.
+	Colour string
 	// Zero, Lo, Hi and At are places on the axis, Lo being the harmful end.
 	Zero, Lo, Hi, At float64
 	// Margin is where the tolerated harm ends; nil without a margin.
 	Margin *float64
 	// OpenLo and OpenHi mark limits that so few runs do not have.
 	OpenLo, OpenHi bool
-	// Left and Right are what the ends of the axis stand for; Text says all of it in words.
+	// Left and Right are what the ends of the axis stand for, empty where nothing differs; Text says all of it in words.
 	Left, Right, Text string
 }
 
@@ -42,7 +42,8 @@ func reach(d api.Difference, margin float64) float64 {
 // plotDifference draws on an axis that reaches so far on both sides of zero.
 func plotDifference(g api.GateResult, d api.Difference, margin, far float64) *differencePlot {
 	far *= 1.05
-	if !(far > 0) || math.IsInf(far, 0) {
+	ends := far > 0 && !math.IsInf(far, 0)
+	if !ends {
 		far = 1
 	}
 	goodness := 1.0
@@ -51,19 +52,31 @@ func plotDifference(g api.GateResult, d api.Difference, margin, far float64) *di
 	}
 	at := func(v float64) float64 { return onAxis((goodness*v/far + 1) / 2) }
 	p := &differencePlot{
-		Width: plotWidth, Height: plotHeight, Verdict: g.Verdict, Zero: at(0), Lo: at(d.Lo), Hi: at(d.Hi), At: at(d.Estimate),
+		Width: plotWidth, Height: plotHeight, Colour: plotColour(g), Zero: at(0), Lo: at(d.Lo), Hi: at(d.Hi), At: at(d.Estimate),
 		OpenLo: d.Open == api.OpenLo || d.Open == api.OpenBoth, OpenHi: d.Open == api.OpenHi || d.Open == api.OpenBoth,
-		Left: compare.FormatChange(g.Gate, -goodness*far), Right: compare.FormatChange(g.Gate, goodness*far),
 		Text: "difference " + compare.FormatDifference(g.Gate, d) + ", worse to the left",
 	}
 	if goodness < 0 {
 		p.Lo, p.Hi, p.OpenLo, p.OpenHi = p.Hi, p.Lo, p.OpenHi, p.OpenLo
+	}
+	if ends {
+		p.Left, p.Right = compare.FormatChange(g.Gate, -goodness*far), compare.FormatChange(g.Gate, goodness*far)
 	}
 	if margin != 0 {
 		m := at(-goodness * margin)
 		p.Margin = &m
 	}
 	return p
+}
+
+func plotColour(g api.GateResult) string {
+	switch {
+	case g.On != api.OnWarn:
+		return string(g.Verdict)
+	case g.Verdict == api.Regressed:
+		return "warn"
+	}
+	return "signal"
 }
 
 // ratePlot is a rate with its interval on the axis from 0 to 100 %, or a part
