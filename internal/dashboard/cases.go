@@ -16,6 +16,7 @@ type Cases interface {
 	Operations
 	Receipts
 	Comparisons
+	ReleaseLists
 }
 
 // Sessions say who looks at a page.

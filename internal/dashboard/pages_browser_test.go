@@ -95,6 +95,10 @@ func TestPagesInABrowser(t *testing.T) {
 	url := h.served()
 	empty := enter(browser, t, url, h.ownerKey, "/rollouts")
 	empty.picture("rollouts-empty")
+	for _, page := range []string{"releases", "compare"} {
+		empty.goTo(url + "/" + page)
+		empty.picture(page + "-empty")
+	}
 	empty.clean()
 	ids := h.states()
 	b := enter(browser, t, url, h.ownerKey, "/rollouts")
@@ -132,6 +136,7 @@ func TestPagesInABrowser(t *testing.T) {
 func (h *house) everyPage(map[string]string) map[string]string {
 	return map[string]string{
 		"rollouts": "/rollouts", "rollouts-none": "/rollouts?app=nobody",
+		"releases": "/releases", "releases-of": h.manyReleases(), "releases-few": "/releases/held", "releases-none": "/releases/held?environment=staging",
 		"compare": "/compare", "compare-regressed": "/compare?app=rolled-back&baseline=v36&candidate=v37&gates=success:margin=0.02%0Alatency_ms:p95:on=hold:margin=5%25",
 		"compare-clean": "/compare?app=advanced&baseline=v36&candidate=v37", "compare-few": "/compare?app=held&baseline=v36&candidate=v37",
 		"compare-pairs": h.pairedComparison(),

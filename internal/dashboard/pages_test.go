@@ -48,7 +48,7 @@ func (h *house) fill(path, rollout string) string {
 	if strings.Contains(path, "/receipts/") {
 		id = must(h.Rollout(h.t.Context(), h.owner, rollout)).LastDecision.EventID
 	}
-	return strings.NewReplacer("{id}", id, "{action}", "pause").Replace(path)
+	return strings.NewReplacer("{id}", id, "{action}", "pause", "{app}", "held").Replace(path)
 }
 
 // TestForeign: what another org has reads as what nobody has.

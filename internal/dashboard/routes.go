@@ -23,6 +23,8 @@ func (h *Handler) routes() []route {
 	return []route{
 		{"GET /rollouts", api.ReleaseRead, "Rollouts", h.rolloutList},
 		{"GET /rollouts/live", api.ReleaseRead, "", h.rolloutListLive},
+		{"GET /releases", api.ReleaseRead, "Releases", h.appList},
+		{"GET /releases/{app}", api.ReleaseRead, "", h.releaseList},
 		{"GET /compare", api.ReleaseRead, "Compare", h.compare},
 		{"POST /sign-out", anybody, "", h.signOut},
 	}
