@@ -91,7 +91,7 @@ func (b *tab) picture(name string) {
 func TestPagesInABrowser(t *testing.T) {
 	browser := chromium(t)
 	h := newHouse(t)
-	h.clock.at = time.Now()
+	h.clock.at = time.Now().Add(-6 * time.Hour) // what is recorded below takes hours of it
 	url := h.served()
 	empty := enter(browser, t, url, h.ownerKey, "/rollouts")
 	empty.picture("rollouts-empty")
@@ -104,6 +104,9 @@ func TestPagesInABrowser(t *testing.T) {
 	b := enter(browser, t, url, h.ownerKey, "/rollouts")
 	for name, path := range h.everyPage(ids) {
 		b.goTo(url + path)
+		if at := eval[string](b, `location.pathname`); at != strings.Split(path, "?")[0] {
+			t.Fatalf("%s leads to %s", path, at)
+		}
 		for _, c := range []struct {
 			name          string
 			width, height int64

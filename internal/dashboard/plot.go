@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/cobound/prova/api"
@@ -84,14 +85,24 @@ func plotColour(g api.GateResult) string {
 type ratePlot struct {
 	Width, Height int
 	Lo, Hi, At    float64
-	Text          string
+	// CutLo and CutHi mark ends that lie beyond the axis, Outside a rate that does.
+	CutLo, CutHi, Outside bool
+	Text                  string
 }
 
 // rateAxis is the part of the axis that some rates need.
 type rateAxis struct{ From, To float64 }
 
-// axisOf holds all figures and ends on whole tenths.
+// enoughToScale is how many runs a release needs to choose the axis, where
+// others have so many: the interval of a few runs would hide all the others.
+const enoughToScale = 30
+
+// axisOf holds the figures of enough runs, or all where none has enough, and ends on whole tenths.
 func axisOf(figures []api.CohortFigure) rateAxis {
+	few := func(f api.CohortFigure) bool { return f.N < enoughToScale }
+	if enough := slices.DeleteFunc(slices.Clone(figures), few); len(enough) > 0 {
+		figures = enough
+	}
 	a := rateAxis{1, 0}
 	for _, f := range figures {
 		if f.Value == nil || f.Lo == nil || f.Hi == nil {
@@ -124,6 +135,7 @@ func (a rateAxis) plot(name string, f api.CohortFigure) *ratePlot {
 	at := func(v float64) float64 { return onAxis((v - a.From) / (a.To - a.From)) }
 	return &ratePlot{
 		Width: plotWidth, Height: plotHeight / 2, Lo: at(*f.Lo), Hi: at(*f.Hi), At: at(*f.Value),
+		CutLo: *f.Lo < a.From, CutHi: *f.Hi > a.To, Outside: *f.Value < a.From || *f.Value > a.To,
 		Text: name + " " + cohortText(api.Gate{Statistic: api.StatisticRate}, f),
 	}
 }

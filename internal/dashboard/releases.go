@@ -183,6 +183,9 @@ func (h *Handler) fillReleases(r *request, page *releaseListPage, all []api.Rele
 		for _, m := range f.Figures {
 			if m.Gate == rate {
 				cohort := comparedOf(m.Gate, m.Figure)
+				if m.Figure.N == f.Runs { // as the column of runs says
+					cohort.Runs = ""
+				}
 				row.Rate, row.Plot = &cohort, page.Axis.plot(page.Rate, m.Figure)
 			} else if m.Figure.Value != nil {
 				row.Figures = append(row.Figures, releaseFigure{comparedName(m.Gate), compare.FormatValue(m.Gate, *m.Figure.Value), plural(m.Figure.N, "run")})

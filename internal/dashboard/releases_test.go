@@ -26,7 +26,7 @@ func (h *house) manyReleases() string {
 			events = append(events, e)
 		}
 		h.record(h.owner, events...)
-		h.clock.pass(20 * time.Hour)
+		h.clock.pass(10 * time.Minute)
 	}
 	h.record(h.owner, event("claims-agent", "", true), event("claims-agent", "9f2d6c1a7b3e5f80a1b2c3d4e5f60718293a4b5c", false))
 	staged := event("claims-agent", "v1", true)
@@ -194,6 +194,7 @@ func TestRateAxis(t *testing.T) {
 		from, to string
 	}{
 		{nil, "0 %", "100 %"},
+		{[]api.CohortFigure{{N: 1, Value: new(0.5), Lo: new(0.01), Hi: new(0.99)}, {N: 30, Value: new(0.93), Lo: new(0.91), Hi: new(0.95)}}, "90 %", "100 %"},
 		{[]api.CohortFigure{{N: 1}}, "0 %", "100 %"},
 		{[]api.CohortFigure{figure(0.91, 0.93, 0.95)}, "90 %", "100 %"},
 		{[]api.CohortFigure{figure(0.91, 0.93, 0.95), figure(0.32, 0.5, 0.6)}, "30 %", "100 %"},
@@ -205,7 +206,8 @@ func TestRateAxis(t *testing.T) {
 			t.Errorf("%+v: %s to %s", c.figures, a.Left(), a.Right())
 		}
 		for _, f := range c.figures {
-			if p := a.plot("rate", f); f.Value != nil && (p.Lo < plotEdge || p.Hi > plotWidth-plotEdge || p.At < p.Lo || p.At > p.Hi) {
+			if p := a.plot("rate", f); f.Value != nil && (p.Lo < plotEdge || p.Hi > plotWidth-plotEdge || p.At < p.Lo || p.At > p.Hi ||
+				p.CutLo != (*f.Lo < a.From) || p.CutHi != (*f.Hi > a.To) || p.Outside && !p.CutLo && !p.CutHi) {
 				t.Errorf("%+v", p)
 			}
 		}
