@@ -17,6 +17,7 @@ type Cases interface {
 	Receipts
 	Comparisons
 	ReleaseLists
+	Vault
 }
 
 // Sessions say who looks at a page.

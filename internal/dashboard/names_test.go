@@ -27,7 +27,7 @@ func (h *house) pagesOfNames(app, baseline, candidate, metric string) []string {
 	}
 	h.record(h.owner, first, second)
 	compared := form("app", app, "baseline", baseline, "candidate", candidate, "gates", "success\n"+metric+":mean:better=higher")
-	return []string{"/releases", releasesPath(app, nil), "/releases?" + form("app", app).Encode(), "/compare?" + form("app", app).Encode(), "/compare?" + compared.Encode()}
+	return []string{"/vault?kind=agent_run", "/vault?" + form("app", app, "release", candidate, "probe", metric).Encode(), "/releases", releasesPath(app, nil), "/releases?" + form("app", app).Encode(), "/compare?" + form("app", app).Encode(), "/compare?" + compared.Encode()}
 }
 
 // markup is what of a page is no text: its elements with the names of their attributes.

@@ -95,7 +95,7 @@ func TestPagesInABrowser(t *testing.T) {
 	url := h.served()
 	empty := enter(browser, t, url, h.ownerKey, "/rollouts")
 	empty.picture("rollouts-empty")
-	for _, page := range []string{"releases", "compare"} {
+	for _, page := range []string{"releases", "compare", "vault"} {
 		empty.goTo(url + "/" + page)
 		empty.picture(page + "-empty")
 	}
@@ -136,12 +136,13 @@ func TestPagesInABrowser(t *testing.T) {
 }
 
 // everyPage are the paths of all pages in all states, by name.
-func (h *house) everyPage(map[string]string) map[string]string {
+func (h *house) everyPage(ids map[string]string) map[string]string {
 	return map[string]string{
 		"rollouts": "/rollouts", "rollouts-none": "/rollouts?app=nobody",
 		"releases": "/releases", "releases-of": h.manyReleases(), "releases-few": "/releases/held", "releases-none": "/releases/held?environment=staging",
 		"compare": "/compare", "compare-regressed": "/compare?app=rolled-back&baseline=v36&candidate=v37&gates=success:margin=0.02%0Alatency_ms:p95:on=hold:margin=5%25",
 		"compare-clean": "/compare?app=advanced&baseline=v36&candidate=v37", "compare-few": "/compare?app=held&baseline=v36&candidate=v37",
 		"compare-pairs": h.pairedComparison(),
+		"vault": h.fullVault(ids), "vault-rollout": "/vault?rollout=" + ids["advanced"] + "&environment=production", "vault-none": "/vault?app=nobody",
 	}
 }

@@ -26,6 +26,9 @@ func (h *Handler) routes() []route {
 		{"GET /releases", api.ReleaseRead, "Releases", h.appList},
 		{"GET /releases/{app}", api.ReleaseRead, "", h.releaseList},
 		{"GET /compare", api.ReleaseRead, "Compare", h.compare},
+		{"GET /vault", api.AuditRead, "Vault", h.vault},
+		{"POST /vault/bundle", api.AuditRead, "", h.takeBundle},
+		{"POST /vault/export", api.AuditRead, "", h.takeExport},
 		{"POST /sign-out", anybody, "", h.signOut},
 	}
 }
