@@ -143,6 +143,6 @@ func (h *house) everyPage(ids map[string]string) map[string]string {
 		"compare": "/compare", "compare-regressed": "/compare?app=rolled-back&baseline=v36&candidate=v37&gates=success:margin=0.02%0Alatency_ms:p95:on=hold:margin=5%25",
 		"compare-clean": "/compare?app=advanced&baseline=v36&candidate=v37", "compare-few": "/compare?app=held&baseline=v36&candidate=v37",
 		"compare-pairs": h.pairedComparison(),
-		"vault": h.fullVault(ids), "vault-rollout": "/vault?rollout=" + ids["advanced"] + "&environment=production", "vault-none": "/vault?app=nobody",
+		"vault":         h.fullVault(ids), "vault-rollout": "/vault?rollout=" + ids["advanced"] + "&environment=production", "vault-none": "/vault?app=nobody",
 	}
 }

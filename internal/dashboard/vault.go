@@ -41,6 +41,8 @@ type vaultPage struct {
 	Later bool
 	// Limited is the environment that the key is limited to; it gets no range of the log.
 	Limited   string
+	// Signed is how many receipts the newest signed head covers; 0 before there is one.
+	Signed    int64
 	Heads     []headRow
 	Earlier   string
 	Witnesses []witnessRow

@@ -101,7 +101,7 @@ func (b rowBody) scope() string {
 	if b.Manifest == nil {
 		return ""
 	}
-	return b.Manifest.Scope.String()
+	return "handed out: " + b.Manifest.Scope.String()
 }
 
 // headRow is a signed head of the log.
@@ -160,12 +160,11 @@ func (h *Handler) fillHeads(r *request, page *vaultPage) error {
 	if err != nil {
 		return err
 	}
-	size := int64(0)
 	for _, c := range newest.Items {
-		size = c.Size
+		page.Signed = c.Size
 	}
 	for _, w := range witnesses {
-		page.Witnesses = append(page.Witnesses, h.witnessRow(w, size))
+		page.Witnesses = append(page.Witnesses, h.witnessRow(w, page.Signed))
 	}
 	return nil
 }

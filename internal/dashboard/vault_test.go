@@ -193,7 +193,7 @@ func TestVaultHeads(t *testing.T) {
 	w := h.witnessed("witness.example/<i>one</i>"[:20])
 	page := h.page(h.ownerKey, "/vault")
 	c := must(h.Checkpoints(t.Context(), h.owner, "", 1)).Items[0]
-	for _, want := range []string{"<code>" + escaped(c.RootHash) + "</code>", `class="number">` + strconv.FormatInt(c.Size, 10), "up to date", "<code>" + escaped(w.VKey()) + "</code>", "https://witness.example/", "covers " + strconv.FormatInt(c.Size, 10)} {
+	for _, want := range []string{"<code>" + escaped(c.RootHash) + "</code>", `class="number">` + strconv.FormatInt(c.Size, 10), "up to date", "<code>" + escaped(w.VKey()) + "</code>", "https://witness.example/", "covers all of them"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("%s is missing", want)
 		}
@@ -206,7 +206,7 @@ func TestVaultHeads(t *testing.T) {
 	h.traffic("a", 3, 1, 0, 0)
 	h.signHead()
 	page = h.page(h.ownerKey, "/vault")
-	for _, want := range []string{"does not cosign", "&lt;b&gt;away&lt;/b&gt;", "6 of the newest head not cosigned", "nobody"} {
+	for _, want := range []string{"does not cosign", "&lt;b&gt;away&lt;/b&gt;", "6 of the newest head’s receipts not cosigned", "nobody"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("%s is missing of a witness that is away", want)
 		}
