@@ -40,7 +40,7 @@ type vaultPage struct {
 	Older string
 	Later bool
 	// Limited is the environment that the key is limited to; it gets no range of the log.
-	Limited   string
+	Limited string
 	// Signed is how many receipts the newest signed head covers; 0 before there is one.
 	Signed    int64
 	Heads     []headRow
