@@ -18,6 +18,9 @@ type Cases interface {
 	Webhooks
 	Judging
 	Settings
+	Comparisons
+	ReleaseLists
+	Vault
 }
 
 // Sessions say who looks at a page.

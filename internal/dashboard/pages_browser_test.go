@@ -97,10 +97,14 @@ func (b *tab) picture(directory, name string) {
 func TestPagesInABrowser(t *testing.T) {
 	browser := chromium(t)
 	h := newHouse(t)
-	h.clock.at = time.Now()
+	h.clock.at = time.Now().Add(-6 * time.Hour) // what is recorded below takes hours of it
 	url := h.served()
 	empty := enter(browser, t, url, h.ownerKey, "/rollouts")
 	empty.picture(*pictures, "rollouts-empty")
+	for _, page := range []string{"releases", "compare", "vault"} {
+		empty.goTo(url + "/" + page)
+		empty.picture(*pictures, page+"-empty")
+	}
 	empty.clean()
 	ids := h.states()
 	b := enter(browser, t, url, h.ownerKey, "/rollouts")
@@ -108,6 +112,9 @@ func TestPagesInABrowser(t *testing.T) {
 		b.goTo(url + path)
 		if title := eval[string](b, `document.title`); strings.Contains(title, "error") || strings.Contains(title, "ot found") {
 			t.Errorf("%s: %s", path, title)
+		}
+		if at := eval[string](b, `location.pathname`); at != strings.Split(path, "?")[0] {
+			t.Fatalf("%s leads to %s", path, at)
 		}
 		for _, c := range []struct {
 			name          string
@@ -143,6 +150,13 @@ func (h *house) everyPage(ids map[string]string) map[string]string {
 		"rollouts": "/rollouts", "rollouts-none": "/rollouts?app=nobody", "create": "/rollouts/new",
 		"create-plan": "/rollouts/new?app=held&baseline=v36&candidate=v38&mode=canary&steps=10,100&gates=success:margin=0.02",
 	}
+	maps.Copy(paths, map[string]string{
+		"releases": "/releases", "releases-of": h.manyReleases(), "releases-few": "/releases/held", "releases-none": "/releases/held?environment=staging",
+		"compare": "/compare", "compare-regressed": "/compare?app=rolled-back&baseline=v36&candidate=v37&gates=success:margin=0.02%0Alatency_ms:p95:on=hold:margin=5%25",
+		"compare-clean": "/compare?app=advanced&baseline=v36&candidate=v37", "compare-few": "/compare?app=held&baseline=v36&candidate=v37",
+		"compare-pairs": h.pairedComparison(),
+		"vault":         h.fullVault(ids), "vault-rollout": "/vault?rollout=" + ids["advanced"] + "&environment=production", "vault-none": "/vault?app=nobody",
+	})
 	for name, id := range ids {
 		paths["rollout-"+name] = "/rollouts/" + id
 		if d := must(h.Rollout(h.t.Context(), h.owner, id)).LastDecision; d != nil {

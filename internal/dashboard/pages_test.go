@@ -54,12 +54,12 @@ func (h *house) fill(path, rollout string) string {
 	if strings.Contains(path, "/receipts/") {
 		id = must(h.Rollout(h.t.Context(), h.owner, rollout)).LastDecision.EventID
 	}
-	return reach(path, id)
+	return addressOf(path, id)
 }
 
-// reach is the address of a route about something.
-func reach(path, id string) string {
-	path = strings.NewReplacer("{id}", id, "{action}", "pause").Replace(path)
+// addressOf is the address of a route about something.
+func addressOf(path, id string) string {
+	path = strings.NewReplacer("{id}", id, "{action}", "pause", "{app}", "held").Replace(path)
 	if strings.HasPrefix(path, "/rollouts/") && strings.HasSuffix(path, "/live") && id != "" {
 		path += "?since=-1"
 	}
@@ -87,7 +87,7 @@ func TestForeign(t *testing.T) {
 		if !strings.Contains(path, "{id}") {
 			continue
 		}
-		nobody := h.ask(made.OwnerKey, method, reach(path, "rol_nobody"), f)
+		nobody := h.ask(made.OwnerKey, method, addressOf(path, "rol_nobody"), f)
 		if w.Code != 404 || nobody.Code != 404 || w.Body.String() != nobody.Body.String() {
 			t.Errorf("%s: foreign %d, absent %d", rt.pattern, w.Code, nobody.Code)
 		}
