@@ -133,11 +133,11 @@ func (s *server) begin(ctx context.Context) error {
 
 // handle makes the HTTP server: the pages at their paths, the API everywhere else.
 func (s *server) handle(program string) error {
-	pages, err := dashboard.New(dashboard.Options{Cases: s.authority, Log: s.log, Now: time.Now, Version: program})
+	s.http = httpapi.Server(httpapi.New(httpapi.Options{Cases: s.authority, Log: s.log, Version: program}))
+	pages, err := dashboard.New(dashboard.Options{Cases: s.authority, Log: s.log, Now: time.Now, Version: program, Index: s.http.Handler})
 	if err != nil {
 		return err
 	}
-	s.http = httpapi.Server(httpapi.New(httpapi.Options{Cases: s.authority, Log: s.log, Version: program}))
 	mux := http.NewServeMux()
 	mux.Handle("/", s.http.Handler)
 	pages.Mount(mux)

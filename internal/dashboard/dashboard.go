@@ -22,10 +22,11 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
-// Options is what the pages need. Nothing is optional but Version.
+// Options is what the pages need. Nothing is optional but Version and Index.
 type Options struct {
 	Cases Cases
 	Log   *slog.Logger
@@ -33,6 +34,8 @@ type Options struct {
 	Now func() time.Time
 	// Version is the program's, for the foot of a page; it may be empty.
 	Version string
+	// Index answers at / who asks for no page, such as a client of the API; without one, everybody is sent to the rollouts.
+	Index http.Handler
 }
 
 // policy lets a page load what this server serves and talk to it, nothing else.
@@ -81,7 +84,7 @@ func New(o Options) (*Handler, error) {
 	for name, content := range h.assets.contents {
 		h.handle("GET "+h.assets.Asset(name), static(content, contentType(name), "public, max-age=31536000, immutable", formless))
 	}
-	h.handle("GET /{$}", http.RedirectHandler("/rollouts", http.StatusSeeOther))
+	h.handle("GET /{$}", http.HandlerFunc(h.start))
 	h.handle("GET /sign-in", h.public(h.signInForm))
 	h.handle("POST /sign-in", h.public(h.signIn))
 	for _, rt := range h.routes() {
@@ -115,6 +118,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	head.Set("Cross-Origin-Opener-Policy", "same-origin")
 	head.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.mux.ServeHTTP(w, r)
+}
+
+// start is what the address of the server alone leads to.
+func (h *Handler) start(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Vary", "Accept")
+	if h.Index != nil && !strings.Contains(r.Header.Get("Accept"), "text/html") {
+		h.Index.ServeHTTP(w, r)
+		return
+	}
+	http.Redirect(w, r, "/rollouts", http.StatusSeeOther)
 }
 
 // static serves bytes that stay as they are, and 304 to who has them.
