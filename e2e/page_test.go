@@ -89,7 +89,10 @@ func TestDashboard(t *testing.T) {
 		s.ok(err)
 		return answer.Request.URL.Path, string(content)
 	}
-	if path, body := read(browser.Get(s.at() + "/")); path != "/sign-in" || !strings.Contains(body, `name="next" value="/rollouts"`) {
+	start, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.at()+"/", nil)
+	s.ok(err)
+	start.Header.Set("Accept", "text/html")
+	if path, body := read(browser.Do(start)); path != "/sign-in" || !strings.Contains(body, `name="next" value="/rollouts"`) {
 		t.Fatalf("%s: %s", path, body)
 	}
 	if path, body := read(browser.PostForm(s.at()+"/sign-in", url.Values{"key": {s.owner}})); path != "/rollouts" || !strings.Contains(body, "prova-rollout create") {

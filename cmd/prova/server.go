@@ -135,18 +135,18 @@ func (s *server) begin(ctx context.Context) error {
 
 // handle makes the HTTP server: the pages at their paths, the API everywhere else.
 func (s *server) handle(program string) error {
+	s.http = httpapi.Server(httpapi.New(httpapi.Options{Cases: s.authority, Log: s.log, Version: program}))
 	database := "SQLite, in the data directory"
 	if s.databaseURL != "" {
 		database = "PostgreSQL"
 	}
 	pages, err := dashboard.New(dashboard.Options{
-		Cases: s.authority, Log: s.log, Now: time.Now, Version: program,
+		Cases: s.authority, Log: s.log, Now: time.Now, Version: program, Index: s.http.Handler,
 		Server: dashboard.Server{Database: database, DeliveryLoop: s.deliveryLoop, TickEvery: s.tickEvery},
 	})
 	if err != nil {
 		return err
 	}
-	s.http = httpapi.Server(httpapi.New(httpapi.Options{Cases: s.authority, Log: s.log, Version: program}))
 	mux := http.NewServeMux()
 	mux.Handle("/", s.http.Handler)
 	pages.Mount(mux)

@@ -159,7 +159,7 @@ func (h *house) everyPage(ids map[string]string) map[string]string {
 	})
 	for name, id := range ids {
 		paths["rollout-"+name] = "/rollouts/" + id
-		if d := must(h.Rollout(h.t.Context(), h.owner, id)).LastDecision; d != nil {
+		if d := must(h.Rollout(h.t.Context(), h.owner, id)).LastDecision; name == "held" || name == "aborted" {
 			paths["receipt-"+name] = "/receipts/" + d.EventID
 		}
 	}

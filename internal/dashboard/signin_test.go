@@ -152,3 +152,17 @@ func TestHeaders(t *testing.T) {
 		}
 	}
 }
+
+// The address of the server alone leads a browser to the pages, and a client of the API to its index.
+func TestStart(t *testing.T) {
+	index := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("the index")) })
+	pages := must(New(Options{Index: index}))
+	if answer := get(t, pages, "GET", "/", "Accept", "text/html,application/xhtml+xml,*/*;q=0.8"); answer.StatusCode != 303 || answer.Header.Get("Location") != "/rollouts" || answer.Header.Get("Vary") != "Accept" {
+		t.Errorf("a browser: %d", answer.StatusCode)
+	}
+	for _, accept := range []string{"", "*/*", "application/json"} {
+		if answer := get(t, pages, "GET", "/", "Accept", accept); answer.StatusCode != 200 || read(t, answer) != "the index" {
+			t.Errorf("%q: %d", accept, answer.StatusCode)
+		}
+	}
+}
