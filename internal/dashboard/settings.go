@@ -52,7 +52,7 @@ func (h *Handler) settings(r *request) error {
 
 func (h *Handler) showSettings(r *request, status int, page settingsPage) error {
 	page.Server, page.URL, page.Engine, page.Receipt, page.Limits = h.Server, r.base(), api.Engine, receipt.Schema, limits()
-	page.Sentence = "Nobody but a tick moves a rollout: " + tickSays(h.Server)
+	page.Sentence = "A rollout moves when it is ticked: " + tickSays(h.Server)
 	if judge, ok := h.Cases.ServerJudge(); ok {
 		page.Judge = judge.String()
 	}
@@ -74,7 +74,7 @@ func (h *Handler) showSettings(r *request, status int, page settingsPage) error 
 func tickSays(s Server) string {
 	switch {
 	case s.Database == "":
-		return "your CD system's, or the server's own if it was started with --tick-every."
+		return "by your CD system, or by the server if it was started with --tick-every."
 	case s.TickEvery > 0:
 		return "this server ticks every unfinished one each " + s.TickEvery.String() + "."
 	}
@@ -83,7 +83,12 @@ func tickSays(s Server) string {
 
 func limits() []bound {
 	count := func(n int) string { return strconv.Itoa(n) }
-	size := func(n int) string { return count(n>>10) + " KiB" }
+	size := func(n int) string {
+		if n >= 1<<20 {
+			return count(n>>20) + " MiB"
+		}
+		return count(n>>10) + " KiB"
+	}
 	return []bound{
 		{"a request", size(api.MaxBody)}, {"one event", size(api.MaxEvent)}, {"events of a request", count(api.MaxEvents)}, {"metrics of a run", count(api.MaxMetrics)},
 		{"nesting of an event", count(api.MaxDepth)}, {"a name: an app, a release, a probe", count(api.MaxName) + " bytes"},

@@ -13,7 +13,7 @@ func TestSettings(t *testing.T) {
 	h := newHouse(t)
 	key := h.key(api.CreateAPIKey{Name: "a reader", Environment: "staging", Permissions: []api.Permission{api.ReleaseRead}})
 	page := h.page(key, "/settings")
-	has(t, page, "1.2.3&lt;b&gt;</dd>", api.Engine, "http://example.com", "test.example/", "a reader, prv_", "only staging", "<dt>judge</dt><dd>none</dd>", `href="/openapi.json"`, "256 KiB", "16384 KiB", "12 hours")
+	has(t, page, "1.2.3&lt;b&gt;</dd>", api.Engine, "http://example.com", "test.example/", "a reader, prv_", "only staging", "<dt>judge</dt><dd>none</dd>", `href="/openapi.json"`, "256 KiB", "16 MiB", "12 hours")
 	hasNot(t, page, "Orgs", "/settings/orgs", "<dt>database</dt>", key)
 	origin := must(h.Checkpoint(t.Context(), h.owner)).Origin
 	has(t, page, "<dt>log</dt><dd>"+origin+"</dd>")
