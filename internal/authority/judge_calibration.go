@@ -60,8 +60,11 @@ func checkCalibration(p Principal, c api.Calibration) error {
 		pointer, what, value string
 		optional             bool
 	}{
-		{"/app_id", "app_id", c.AppID, false}, {"/environment", "environment", c.Environment, false}, {"/judge/model", "judge.model", c.Judge.Model, false},
-		{"/judge/version", "judge.version", c.Judge.Version, true}, {"/judge/template", "judge.template", c.Judge.Template, true},
+		{"/app_id", "app_id", c.AppID, false},
+		{"/environment", "environment", c.Environment, false},
+		{"/judge/model", "judge.model", c.Judge.Model, false},
+		{"/judge/version", "judge.version", c.Judge.Version, true},
+		{"/judge/template", "judge.template", c.Judge.Template, true},
 	} {
 		if err := api.CheckName(n.what, n.value); err != nil && !(n.optional && n.value == "") {
 			return invalid(n.pointer, "%v", err)
