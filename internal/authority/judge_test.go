@@ -157,6 +157,22 @@ func TestCalibrationsAreChecked(t *testing.T) {
 	}
 }
 
+// TestCalibrationsFollowFromCounts: a share that claims more than its counts is signed as these say.
+func TestCalibrationsFollowFromCounts(t *testing.T) {
+	h := newHouse(t)
+	c := calibration()
+	c.Agreement.Value, c.Agreement.Lo, c.Retest.Value = ptr(0.99), ptr(0.98), ptr(1.0)
+	got, err := h.RecordCalibration(h.ctx, h.owner, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	items := h.log()
+	body := string(items[len(items)-1].Receipt.Body)
+	if a := got.Agreement; *a.Value != 0.75 || !(*a.Lo < 0.75) || got.Retest.Value != nil || strings.Contains(body, "0.99") || !strings.Contains(body, `"value":0.75,"x":3}`) {
+		t.Errorf("%+v: %s", got, body)
+	}
+}
+
 // TestJudgmentsAreReceipts: what was said in each order, commitments to both
 // outputs and to the judge's own words, which can be erased.
 func TestJudgmentsAreReceipts(t *testing.T) {

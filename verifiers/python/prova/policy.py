@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Any, List, NamedTuple, Optional
+from typing import Any, Dict, List, NamedTuple, Optional
 
 ENGINE = "prova-engine/1"
 RATE, MEAN = "rate", "mean"
@@ -63,7 +63,7 @@ class Judge(NamedTuple):
         short = self.template.encode()[:12].decode("utf-8", "ignore")
         return out + (f" (template {short})" if self.template else "")
 
-    def json(self) -> dict:
+    def json(self) -> Dict[str, str]:
         out = {"model": self.model}
         out.update({name: v for name, v in (("version", self.version), ("template", self.template)) if v})
         return out

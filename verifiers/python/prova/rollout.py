@@ -216,8 +216,8 @@ class Ramp:
         return {
             "verdict": overall(outcome, self.judge),
             "engine": ENGINE, "guarantee": self.p.guarantee, "look": self.r.ledger.block, "gates": [g.json() for g in self.gates],
-            "signals": [g.json() for g in self.signals], "pairwise": self.judge.json() if self.judge else None, "checks": self.checks, "attempt": self.r.attempt,
-            "reason": reason.json(),
+            "signals": [g.json() for g in self.signals], "pairwise": self.judge.json() if self.judge else None, "checks": self.checks,
+            "attempt": self.r.attempt, "reason": reason.json(),
         }  # fmt: skip
 
     def gate_texts(self) -> str:
