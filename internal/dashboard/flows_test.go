@@ -38,14 +38,16 @@ func TestLive(t *testing.T) {
 	b.until(`document.querySelector(".says").innerText.includes("advancing canary to 25%")`)
 	b.until(`document.querySelectorAll(".timeline li").length > 0 && document.querySelector(".gates")`)
 	for what, condition := range map[string]string{
-		"the typed reason":   `document.getElementById("reason-abort").value === "half a rea"`,
-		"the other reason":   `document.getElementById("reason-pause").value === "another"`,
-		"the focus":          `document.activeElement === window.before && window.before.isConnected`,
-		"the open form":      `document.getElementById("do-abort").open`,
-		"the open policy":    `document.getElementById("policy-all").open`,
-		"the local time":     `document.querySelector(".timeline time").innerText !== document.querySelector(".timeline time").title`,
-		"the time in UTC":    `document.querySelector(".timeline time").title.endsWith("UTC")`,
-		"the present weight": `document.querySelector(".figures").innerText.includes("25 %")`,
+		"the typed reason":                `document.getElementById("reason-abort").value === "half a rea"`,
+		"the other reason":                `document.getElementById("reason-pause").value === "another"`,
+		"the step to promote":             `document.querySelector("#do-promote [name=step]").value === "2"`,
+		"the step that who is typing saw": `document.querySelector("#do-abort [name=step]").value === "1"`,
+		"the focus":                       `document.activeElement === window.before && window.before.isConnected`,
+		"the open form":                   `document.getElementById("do-abort").open`,
+		"the open policy":                 `document.getElementById("policy-all").open`,
+		"the local time":                  `document.querySelector(".timeline time").innerText !== document.querySelector(".timeline time").title`,
+		"the time in UTC":                 `document.querySelector(".timeline time").title.endsWith("UTC")`,
+		"the present weight":              `document.querySelector(".figures").innerText.includes("25 %")`,
 	} {
 		if !eval[bool](b, condition) {
 			t.Errorf("after an advance: %s", what)
