@@ -52,6 +52,11 @@ func TestCompare(t *testing.T) {
 				t.Errorf("%s: %s is missing", app, figure)
 			}
 		}
+		for head, figure := range map[string]api.CohortFigure{"Baseline": g.Baseline, "Candidate": g.Candidate} {
+			if f := comparedOf(g.Gate, figure); !strings.Contains(page, `<td data-head="`+head+`">`+f.Value+` <span class="interval">`+f.Interval+"</span><small>"+f.Runs) {
+				t.Errorf("%s: the figures of the %s are not in its column: %+v", app, head, f)
+			}
+		}
 		if strings.Count(page, `<svg class="plot `) != len(answer.Verdict.Gates)+len(answer.Verdict.Signals) {
 			t.Errorf("%s: %d drawings", app, strings.Count(page, `<svg class="plot `))
 		}
@@ -105,6 +110,9 @@ func TestCompareProposes(t *testing.T) {
 		h.record(h.owner, event("it's", "r"+strconv.Itoa(i), true))
 	}
 	h.record(h.owner, event("other", "x1", true), event("it's", "", true))
+	staged := event("it's", "staged", true)
+	staged.Source.Environment = "staging"
+	h.record(h.owner, staged, event("it's", "r11", true))
 	page := h.page(h.ownerKey, "/compare")
 	for _, want := range []string{`name="app" value="it&#39;s"`, `name="baseline" value="r10"`, `name="candidate" value="r11"`, "and 5 more", `<option value="r0">1 run</option>`} {
 		if !strings.Contains(page, want) {
@@ -116,6 +124,9 @@ func TestCompareProposes(t *testing.T) {
 	}
 	if page := h.page(h.ownerKey, "/compare?app=other"); !strings.Contains(page, `name="baseline" value=""`) || !strings.Contains(page, "<b>") || !strings.Contains(page, "x1") {
 		t.Error("an app with one release")
+	}
+	if page := h.page(h.ownerKey, "/compare?app=it%27s&environment=staging"); !strings.Contains(page, `name="baseline" value=""`) || !strings.Contains(page, `<option value="staged">`) || strings.Contains(page, `<option value="r0">`) {
+		t.Error("an environment with one release")
 	}
 	if page := h.page(h.ownerKey, "/compare?app=nobody"); !strings.Contains(page, "was seen in production") {
 		t.Error("an app that nobody saw")

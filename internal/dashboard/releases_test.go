@@ -85,7 +85,7 @@ func TestReleases(t *testing.T) {
 	}
 	for _, text := range []string{
 		"of 30 releases in", "1 run of it carries no release", "the success rate of each", `<option selected>production</option>`, `<option>staging</option>`, "Its rollouts",
-		"cost_usd mean", "tokens mean", "latency_ms p95", `href="/compare?app=claims-agent&amp;baseline=v27&amp;candidate=v28&amp;environment=production"`,
+		"cost_usd mean", "tokens mean", "latency_ms p95", `href="/compare?app=claims-agent&amp;baseline=v27&amp;candidate=v28&amp;environment=production">compare with <span class="name" title="v27">`,
 	} {
 		if !strings.Contains(page, text) {
 			t.Errorf("%q is missing", text)

@@ -201,12 +201,19 @@ func TestVaultHeads(t *testing.T) {
 	if n := strings.Count(page, `<span class="figure"><b>`); n != 1 {
 		t.Errorf("%d cosignatures", n)
 	}
+	h.traffic("a", 1, 1, 0, 0)
+	if err := h.SignHeads(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if page = h.page(h.ownerKey, "/vault"); strings.Contains(page, "up to date") || !strings.Contains(page, "to be asked again") || !strings.Contains(page, "2 of the newest head’s receipts") {
+		t.Error("a witness that is behind")
+	}
 	w.away = true
 	h.clock.pass(time.Hour)
 	h.traffic("a", 3, 1, 0, 0)
 	h.signHead()
 	page = h.page(h.ownerKey, "/vault")
-	for _, want := range []string{"does not cosign", "&lt;b&gt;away&lt;/b&gt;", "6 of the newest head’s receipts not cosigned", "nobody"} {
+	for _, want := range []string{"does not cosign", "&lt;b&gt;away&lt;/b&gt;", "8 of the newest head’s receipts not cosigned", "nobody"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("%s is missing of a witness that is away", want)
 		}
@@ -325,6 +332,32 @@ func TestVaultCutOff(t *testing.T) {
 		}
 	}()
 	h.ask(h.ownerKey, "POST", "/vault/export", form("from", "0"))
+}
+
+// What a key may not do is neither shown to it nor offered.
+func TestOffered(t *testing.T) {
+	h := newHouse(t)
+	h.traffic("a", 2, 1, 0, 0)
+	for permission, pages := range map[api.Permission][]string{
+		api.ReleaseRead: {"/releases", "/compare"}, api.AuditRead: {"/vault"},
+	} {
+		var others []api.Permission
+		for _, p := range api.Permissions() {
+			if p != permission && p != api.RolloutManage {
+				others = append(others, p)
+			}
+		}
+		for _, path := range pages {
+			offer := `<a href="` + path + `"`
+			if page := h.page(h.keyWith(permission), path); !strings.Contains(page, offer+` aria-current="page">`) {
+				t.Errorf("%s is not offered to a key with %s", path, permission)
+			}
+			w := h.ask(h.keyWith(others...), "GET", path, nil)
+			if w.Code != 403 || strings.Contains(w.Body.String(), offer) || !strings.Contains(w.Body.String(), string(permission)) {
+				t.Errorf("%s without %s: %d", path, permission, w.Code)
+			}
+		}
+	}
 }
 
 // Nothing of another org or environment is shown.
