@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/internal/stats"
 )
 
 // judgeCard is what one judge said of two releases, added up.
@@ -22,6 +23,25 @@ type judgeCard struct {
 	Rows []confusionRow
 	// Orders are the shares of pairs that were asked in both orders.
 	Agreed, FirstTwice, SecondTwice, Longer string
+}
+
+// pairwiseGate is the judge's gate of a rollout, with what the judge said so far; without a card before it said anything.
+type pairwiseGate struct {
+	RolloutID string
+	Result    api.PairwiseResult
+	Card      *judgeCard
+}
+
+func pairwiseOf(rolloutID string, p *api.PairwiseResult) *pairwiseGate {
+	if p == nil {
+		return nil
+	}
+	g := &pairwiseGate{RolloutID: rolloutID, Result: *p}
+	if p.Judge != nil {
+		card := judgeCardOf(api.JudgeSummary{Judge: *p.Judge, Figures: p.Figures, WinRate: p.WinRate, HalfTies: p.HalfTies, Calibration: p.Calibration})
+		g.Card = &card
+	}
+	return g
 }
 
 // confusionRow counts, for one label of people, what the judge said.
@@ -110,21 +130,7 @@ func kappaSays(kappa *float64) (says string, poor bool) {
 	if kappa == nil {
 		return "kappa is not defined: chance alone explains the agreement, for example since all labels are the same; label pairs of all three kinds", true
 	}
-	k := *kappa
-	reading := "almost perfect agreement"
-	switch {
-	case k <= 0:
-		reading = "no better than chance"
-	case k < 0.2:
-		reading = "slight agreement"
-	case k < poorKappa:
-		reading = "fair agreement"
-	case k < 0.6:
-		reading = "moderate agreement"
-	case k < 0.8:
-		reading = "substantial agreement"
-	}
-	return "kappa " + strconv.FormatFloat(k, 'f', 2, 64) + ", " + reading, k < poorKappa
+	return "kappa " + strconv.FormatFloat(*kappa, 'f', 2, 64) + ", " + stats.KappaWord(*kappa) + " agreement", *kappa < poorKappa
 }
 
 // labels are those of the confusion, in its order.

@@ -99,16 +99,16 @@ func TestCalibration(t *testing.T) {
 	h := newHouse(t)
 	h.judgedRollout("a")
 	h.recordJudgments(verdict("a", "p", api.PositionTie, ""))
-	h.calibrate("a", 0.62)
+	h.calibrate("a", true)
 	page := h.page(h.ownerKey, "/judge")
-	has(t, page, "● calibrated", "77.3 % of 110 pairs", "kappa 0.62, substantial agreement", "95 % interval 69.3 % to 84.3 %",
+	has(t, page, "● calibrated", "77.3 % of 110 pairs", "kappa 0.64, substantial agreement", "95 % interval 68.6 % to 84.1 %",
 		`<th scope="row">candidate</th><td class="num">5</td><td class="num same">40</td><td class="num">3</td>`, "78.6 % of 14")
 	hasNot(t, page, "UNCALIBRATED", "Do not rely on")
-	h.calibrate("a", 0.39)
+	h.calibrate("a", false)
 	page = h.page(h.ownerKey, "/judge")
-	has(t, page, "kappa 0.39, fair agreement", "agrees poorly with people", "Do not rely on its win rate")
+	has(t, page, "kappa 0.37, fair agreement", "agrees poorly with people", "Do not rely on its win rate")
 	hasNot(t, page, "● calibrated", "UNCALIBRATED")
-	for kappa, want := range map[float64]string{-0.1: "no better than chance", 0: "no better than chance", 0.1: "slight", 0.2: "fair", 0.4: "moderate", 0.6: "substantial", 0.8: "almost perfect"} {
+	for kappa, want := range map[float64]string{-0.1: "worse than chance", 0.1: "slight", 0.3: "fair", 0.5: "moderate", 0.7: "substantial", 0.9: "almost perfect"} {
 		if says, poor := kappaSays(&kappa); !strings.Contains(says, want) || poor != (kappa < 0.4) {
 			t.Errorf("%v: %s, poor %v", kappa, says, poor)
 		}
@@ -253,4 +253,27 @@ func TestJudgeIsText(t *testing.T) {
 		textOnly(t, h.ask(h.ownerKey, "GET", "/judge?"+q.Encode(), nil).Body.String())
 		textOnly(t, h.ask(h.ownerKey, "POST", "/judge", form("rollout", id, "max_calls", text)).Body.String())
 	}
+}
+
+// TestJudgeOnTheRollout: the page of a rollout shows its judge's gate with its
+// reason, its win rate, and whether anybody has calibrated the judge.
+func TestJudgeOnTheRollout(t *testing.T) {
+	h := newHouse(t)
+	id := h.judgedRollout("judged")
+	h.tick(id)
+	has(t, h.page(h.ownerKey, "/rollouts/"+id), "Pairwise judge", "has recorded no judgment", "/judge?rollout="+id)
+	for i := range 30 {
+		h.recordJudgments(verdict("judged", fmt.Sprintf("probe-%d", i), []api.Position{api.PositionFirst, api.PositionSecond}[i%2], "it is"))
+	}
+	h.tick(id)
+	page := h.page(h.ownerKey, "/rollouts/"+id)
+	has(t, page, theJudge().String(), "UNCALIBRATED", "against one half")
+	h.calibrate("judged", true)
+	for i := range 10 {
+		h.recordJudgments(verdict("judged", fmt.Sprintf("later-%d", i), api.PositionSecond, ""))
+	}
+	h.tick(id)
+	page = h.page(h.ownerKey, "/rollouts/"+id)
+	has(t, page, "calibrated")
+	hasNot(t, page, "UNCALIBRATED")
 }

@@ -30,7 +30,7 @@ type rolloutPage struct {
 	Runs     *authority.Observed
 	Gates    []gateRow
 	Signals  []gateRow
-	Pairwise *api.PairwiseResult
+	Pairwise *pairwiseGate
 	// Of is the decision that the figures are from; nil before the first.
 	Of       *moment
 	Warnings []warning
@@ -123,7 +123,7 @@ func (h *Handler) rolloutPage(ctx context.Context, r *request, id string) (rollo
 	}
 	if f.Verdict != nil {
 		at := h.moment(f.Of.RecordedAt)
-		page.Of, page.Pairwise = &at, f.Verdict.Pairwise
+		page.Of, page.Pairwise = &at, pairwiseOf(page.ID, f.Verdict.Pairwise)
 		page.Gates, page.Signals = gateRows(f.Verdict.Gates), gateRows(f.Verdict.Signals)
 	}
 	page.Timeline = h.timeline(f.Decisions)

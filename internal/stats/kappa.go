@@ -27,3 +27,18 @@ func Kappa(confusion [3][3]int64) *float64 {
 	k := float64(n*agreed-chance) / float64(n*n-chance)
 	return &k
 }
+
+// KappaWord is what an agreement of a kappa is commonly called: a habit, not a limit.
+//
+// Source: Landis & Koch 1977.
+func KappaWord(kappa float64) string {
+	for _, c := range []struct {
+		upTo float64
+		word string
+	}{{0, "worse than chance"}, {0.2, "slight"}, {0.4, "fair"}, {0.6, "moderate"}, {0.8, "substantial"}} {
+		if kappa <= c.upTo {
+			return c.word
+		}
+	}
+	return "almost perfect"
+}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/cli"
+	"github.com/cobound/prova/internal/stats"
 )
 
 // FewLabels is the number of labels below which a calibration says little.
@@ -96,17 +97,7 @@ func Kappa(k *float64) string {
 	if k == nil {
 		return "kappa not defined"
 	}
-	word := "almost perfect"
-	for _, c := range []struct {
-		below float64
-		word  string
-	}{{0, "worse than chance"}, {0.2, "slight"}, {0.4, "fair"}, {0.6, "moderate"}, {0.8, "substantial"}} {
-		if *k <= c.below {
-			word = c.word
-			break
-		}
-	}
-	return "kappa " + strconv.FormatFloat(*k, 'f', 2, 64) + ", " + word
+	return "kappa " + strconv.FormatFloat(*k, 'f', 2, 64) + ", " + stats.KappaWord(*k)
 }
 
 // Calibration writes a calibration whole.
