@@ -62,7 +62,10 @@ func TestWinSentence(t *testing.T) {
 		wins, losses int64
 		side, says   string
 	}{
-		{0, 0, "", "has decided no pair yet"}, {90, 30, "better", "more than half"}, {30, 90, "worse", "fewer than half"}, {52, 48, "open", "a half is not excluded"},
+		{0, 0, "", "has decided no pair yet"},
+		{90, 30, "better", "more than half"},
+		{30, 90, "worse", "fewer than half"},
+		{52, 48, "open", "a half is not excluded"},
 		{1, 0, "open", "100.0 % of 1 decided pair (95 % interval 20.7 % to 100.0 %)"},
 	} {
 		h := newHouse(t)
