@@ -54,6 +54,7 @@ func floors() map[string]floor {
 		"internal/importer":         {height: 4},
 		"internal/keyfile":          {height: 4},
 		"internal/anchor":           {height: 4},
+		"internal/judge":            {height: 4, only: []string{"internal/authority", "internal/stats", "api"}},
 		"internal/witness":          {height: 4, only: []string{"internal/authority", "internal/durable", "receipt"}},
 		// The SDK is what a stranger's program links: the contract, the receipts, and nothing else.
 		"prova": {height: 4, only: []string{"api", "receipt"}},
@@ -84,6 +85,7 @@ func floors() map[string]floor {
 		"internal/store/storetest":    {height: 4.5},
 		"internal/store/pgtest":       {height: 4.5},
 		"internal/httpapi/contract":   {height: 4.5},
+		"internal/judge/judgetest":    {height: 4.5, only: []string{}},
 		"internal/cli/clitest":        {height: 5.1},
 		"verifiers/python/pythontest": {height: 4.5},
 	}

@@ -1,6 +1,9 @@
 package api
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strings"
+)
 
 // The kinds of receipts about judges.
 const (
@@ -47,7 +50,7 @@ func (j Judge) String() string {
 		s += " " + j.Version
 	}
 	if t := j.Template; t != "" {
-		s += " (template " + t[:min(len(t), 12)] + ")"
+		s += " (template " + strings.ToValidUTF8(t[:min(len(t), 12)], "") + ")" // whole characters
 	}
 	return s
 }
@@ -130,6 +133,14 @@ type Judgment struct {
 	IdempotencyKey string `json:"idempotency_key,omitempty"`
 }
 
+// Settled is the verdict, and where it is left out what the answers settle.
+func (j Judgment) Settled() Preference {
+	if j.Verdict != "" {
+		return j.Verdict
+	}
+	return Settle(j.Answers)
+}
+
 // RecordedJudgment is a judgment as it stands in the vault.
 type RecordedJudgment struct {
 	EventID  string `json:"event_id"`
@@ -201,6 +212,64 @@ type JudgedFigures struct {
 	// LongerWins counts the decided pairs that the longer answer won, of LongerKnown whose answers differ in length.
 	LongerWins  int64 `json:"longer_wins"`
 	LongerKnown int64 `json:"longer_known"`
+}
+
+// Count adds a judgment of a pair that was not judged before.
+func (f *JudgedFigures) Count(j Judgment) {
+	verdict := j.Settled()
+	switch verdict {
+	case PreferCandidate:
+		f.Wins++
+	case PreferBaseline:
+		f.Losses++
+	case PreferTie:
+		f.Ties++
+	default:
+		f.NoVerdict++
+	}
+	f.countOrders(j.Answers)
+	if longer, decided := LongerWon(verdict, j.BaselineChars, j.CandidateChars); decided {
+		f.LongerKnown++
+		if longer {
+			f.LongerWins++
+		}
+	}
+}
+
+// countOrders counts what two answers in both orders say of the judge.
+func (f *JudgedFigures) countOrders(answers []JudgeAnswer) {
+	if len(answers) != 2 || answers[0].First == answers[1].First {
+		return
+	}
+	a, b := answers[0], answers[1]
+	if a.Preference() == PreferNone || b.Preference() == PreferNone {
+		return
+	}
+	f.BothOrders++
+	switch {
+	case a.Preference() == b.Preference():
+		f.Agreed++
+	case a.Verdict == PositionFirst && b.Verdict == PositionFirst:
+		f.FirstTwice++
+	case a.Verdict == PositionSecond && b.Verdict == PositionSecond:
+		f.SecondTwice++
+	}
+}
+
+// LongerWon reports whether the longer answer won, where one did and their
+// lengths are known and differ.
+func LongerWon(verdict Preference, baseline, candidate *int64) (longer, decided bool) {
+	if baseline == nil || candidate == nil || *baseline == *candidate {
+		return false, false
+	}
+	switch verdict {
+	case PreferBaseline:
+		return *baseline > *candidate, true
+	case PreferCandidate:
+		return *candidate > *baseline, true
+	case PreferTie, PreferNone:
+	}
+	return false, false
 }
 
 // Decided is the number of pairs that one side won.

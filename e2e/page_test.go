@@ -3,6 +3,10 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -67,5 +71,42 @@ func TestVerifyPage(t *testing.T) {
 	}
 	if status, answer := s.request("POST", "/verify", "{}"); status != 404 && status != 405 || !strings.Contains(string(answer), api.ProblemBase) {
 		t.Errorf("POST /verify: %d %s", status, answer)
+	}
+}
+
+// TestDashboard signs in to the real server with the owner's key.
+func TestDashboard(t *testing.T) {
+	t.Parallel()
+	s := serve(t, sqlite())
+	jar, err := cookiejar.New(nil)
+	s.ok(err)
+	browser := &http.Client{Jar: jar}
+	read := func(answer *http.Response, err error) (path, body string) {
+		t.Helper()
+		s.ok(err)
+		defer func() { _ = answer.Body.Close() }()
+		content, err := io.ReadAll(answer.Body)
+		s.ok(err)
+		return answer.Request.URL.Path, string(content)
+	}
+	start, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.at()+"/", nil)
+	s.ok(err)
+	start.Header.Set("Accept", "text/html")
+	if path, body := read(browser.Do(start)); path != "/sign-in" || !strings.Contains(body, `name="next" value="/rollouts"`) {
+		t.Fatalf("%s: %s", path, body)
+	}
+	if path, body := read(browser.PostForm(s.at()+"/sign-in", url.Values{"key": {s.owner}})); path != "/rollouts" || !strings.Contains(body, "prova-rollout create") {
+		t.Fatalf("%s: %s", path, body)
+	}
+	ro, _, err := s.api().CreateRollout(t.Context(), api.CreateRollout{AppID: "claims-agent", BaselineRelease: "v36", CandidateRelease: "v37"})
+	s.ok(err)
+	if _, body := read(browser.Get(s.at() + "/rollouts")); !strings.Contains(body, ro.ID) {
+		t.Error("the list does not have it")
+	}
+	if _, body := read(browser.Get(s.at() + "/rollouts/" + ro.ID)); !strings.Contains(body, "Nobody has ticked") {
+		t.Error("the page of the rollout does not say where it stands")
+	}
+	if path, _ := read(browser.PostForm(s.at()+"/sign-out", nil)); path != "/sign-in" {
+		t.Errorf("after the sign-out: %s", path)
 	}
 }

@@ -1,11 +1,16 @@
 package prova_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
@@ -34,10 +39,16 @@ func working() {
 // Run, with three metrics and, unless payload=none, a kilobyte each of input and output. It reports
 // the median and the 99th percentile, by the clock and of processor time, and
 // fails if anything was dropped. Beside it, reference=json writes the same as
-// JSON once and does nothing else: what is left is the machine's. Between two
-// runs the agent waits, or, where agent=working, keeps its core busy.
+// JSON once and does nothing else, and reference=nothing does nothing at all:
+// what is left is the machine's. Between two runs the agent waits, or, where
+// agent=working, keeps its core busy.
+//
+// The server is a process of its own that gives way to the agent's: one
+// elsewhere leaves the agent no garbage and takes none of its cores. What the
+// recorder does in the background stays beside the agent.
 func BenchmarkRecord(b *testing.B) {
 	for name, between := range map[string]func(){"": waiting, ",agent=working": working} {
+		b.Run("reference=nothing"+name, func(b *testing.B) { measure(b, between, func() {}) })
 		b.Run("reference=json"+name, func(b *testing.B) {
 			text := strings.Repeat("x", payload)
 			measure(b, between, func() {
@@ -45,22 +56,14 @@ func BenchmarkRecord(b *testing.B) {
 			})
 		})
 		b.Run("server=up"+name, func(b *testing.B) {
-			server := httptest.NewServer(faultserver.New(""))
-			defer server.Close()
-			benchmarkRecord(b, server.URL, setting{between: between, payload: payload})
+			benchmarkRecord(b, serverApart(b, up), setting{between: between, payload: payload})
 		})
 		b.Run("server=up,payload=none"+name, func(b *testing.B) {
-			server := httptest.NewServer(faultserver.New(""))
-			defer server.Close()
-			benchmarkRecord(b, server.URL, setting{between: between})
+			benchmarkRecord(b, serverApart(b, up), setting{between: between})
 		})
 	}
 	b.Run("server=slow", func(b *testing.B) {
-		slow := faultserver.New("")
-		slow.Program([]faultserver.Fault{{Kind: "slow", MS: 500, Forever: true}})
-		server := httptest.NewServer(slow)
-		defer server.Close()
-		benchmarkRecord(b, server.URL, setting{between: waiting, payload: payload})
+		benchmarkRecord(b, serverApart(b, slow), setting{between: waiting, payload: payload})
 	})
 	b.Run("server=down", func(b *testing.B) {
 		server := httptest.NewServer(http.NotFoundHandler())
@@ -72,6 +75,57 @@ func BenchmarkRecord(b *testing.B) {
 		server.Close()
 		benchmarkRecord(b, server.URL, setting{between: waiting, payload: payload, memory: 1000})
 	})
+}
+
+// benchServer tells a process how its server answers.
+const benchServer = "PROVA_BENCH_SERVER"
+
+// The ways in which a server answers: at once, or after half a second.
+const (
+	up   = "up"
+	slow = "slow"
+)
+
+// TestBenchServer is no test: it is the process of serverApart.
+func TestBenchServer(t *testing.T) {
+	kind := os.Getenv(benchServer)
+	if kind == "" {
+		t.Skip("only as a process of its own")
+	}
+	ok(t, unix.Setpriority(unix.PRIO_PROCESS, 0, 19))
+	handler := faultserver.New("")
+	if kind == slow {
+		handler.Program([]faultserver.Fault{{Kind: "slow", MS: 500, Forever: true}})
+	}
+	server := httptest.NewServer(handler)
+	defer server.Close()
+	fmt.Println(server.URL)
+	_, _ = io.Copy(io.Discard, os.Stdin) // it ends with the benchmark
+}
+
+// serverApart starts a server in a process of its own and returns its address.
+func serverApart(b *testing.B, kind string) string {
+	b.Helper()
+	fail := func(err error) {
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestBenchServer$")
+	cmd.Env = append(os.Environ(), benchServer+"="+kind)
+	stdin, err := cmd.StdinPipe()
+	fail(err)
+	stdout, err := cmd.StdoutPipe()
+	fail(err)
+	fail(cmd.Start())
+	b.Cleanup(func() {
+		_ = stdin.Close()
+		_ = cmd.Process.Kill() // it may still be busy with requests that nobody waits for
+		_ = cmd.Wait()
+	})
+	url, err := bufio.NewReader(stdout).ReadString('\n')
+	fail(err)
+	return strings.TrimSpace(url)
 }
 
 // payload is how large an input and an output are, in bytes.

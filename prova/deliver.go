@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -42,6 +43,15 @@ func (r *Recorder) settle(b *batch, items []*item, update func(*Stats, int64)) {
 			s.Spooled -= n
 		}
 	}, memory)
+	r.forget(items)
+}
+
+// forget lets go of the lines of items that need nothing more.
+func (r *Recorder) forget(items []*item) {
+	for _, it := range items {
+		r.paper.release(it.line)
+		it.line = note{}
+	}
 }
 
 func countSent(s *Stats, n int64)    { s.Sent += n }
@@ -131,18 +141,22 @@ func (r *Recorder) deliver(b *batch) (left []*item) {
 	return nil
 }
 
-// parts keeps what is sent together within the limits: what comes from the spool was put together by others.
+// parts keeps what is sent together within the limits: texts grow as they are
+// written, and what comes from the spool was put together by others.
 func (r *Recorder) parts(items []*item) (parts [][]*item) {
 	for len(items) > 0 {
-		n, size := 1, items[0].size
-		for n < min(len(items), r.settings.BatchEvents) && size+items[n].size <= r.batchBytes {
-			size += items[n].size
+		n, size := 1, items[0].weight()
+		for n < min(len(items), r.settings.BatchEvents) && size+items[n].weight() <= r.batchBytes {
+			size += items[n].weight()
 			n++
 		}
 		parts, items = append(parts, items[:n]), items[n:]
 	}
 	return parts
 }
+
+// weight is what an item takes in a request, in bytes: what the queue counts for it, or its line if that grew.
+func (it *item) weight() int64 { return max(it.size, int64(len(it.line.data))) }
 
 // written writes an event's line, or refuses the event.
 func (r *Recorder) written(b *batch, it *item) bool {
@@ -155,9 +169,9 @@ func (r *Recorder) written(b *batch, it *item) bool {
 
 // refuseEvent says it first: who waits for a flush is to find it in the log.
 func (r *Recorder) refuseEvent(b *batch, it *item, why string) {
-	e := it.event
-	if it.line != nil {
-		_ = json.Unmarshal(it.line, &e) // it was written here
+	e := api.Event{Kind: it.draft.kind, RunID: it.draft.runID.get()}
+	if it.written() {
+		_ = json.Unmarshal(it.line.data, &e) // it was written here
 	}
 	r.talk.say(ComplaintEventRefused, "", "a run or an outcome was refused: "+why, slog.String("run_id", e.RunID), slog.String("event", e.Kind))
 	r.settle(b, []*item{it}, countRefused)
@@ -180,26 +194,34 @@ func (r *Recorder) post(items []*item) (answer api.IngestAnswer, err error) {
 func (r *Recorder) body(items []*item, header http.Header) []byte {
 	size := len(items)
 	for _, it := range items {
-		size += len(it.line)
+		size += len(it.line.data)
 	}
-	plain := make([]byte, 0, size)
+	if !r.noGzip && size >= minGzip {
+		if packed, err := r.pack(items); err == nil { // a buffer takes everything
+			header.Set("Content-Encoding", "gzip")
+			return packed
+		}
+	}
+	plain := bytes.NewBuffer(make([]byte, 0, size))
+	_ = writeLines(plain, items)
+	return plain.Bytes()
+}
+
+func writeLines(to io.Writer, items []*item) error {
 	for _, it := range items {
-		plain = append(append(plain, it.line...), '\n')
+		if _, err := to.Write(it.line.data); err != nil {
+			return err
+		}
+		if _, err := to.Write([]byte{'\n'}); err != nil {
+			return err
+		}
 	}
-	if r.noGzip || size < minGzip {
-		return plain
-	}
-	packed, err := r.pack(plain)
-	if err != nil { // a buffer takes everything
-		return plain
-	}
-	header.Set("Content-Encoding", "gzip")
-	return packed
+	return nil
 }
 
 // pack compresses. The writer is used again: it takes most of a megabyte, and
 // what the sender leaves behind the agent helps to collect.
-func (r *Recorder) pack(plain []byte) ([]byte, error) {
+func (r *Recorder) pack(items []*item) ([]byte, error) {
 	var packed bytes.Buffer
 	if r.gzip == nil {
 		var err error
@@ -208,7 +230,7 @@ func (r *Recorder) pack(plain []byte) ([]byte, error) {
 		}
 	}
 	r.gzip.Reset(&packed)
-	_, err := r.gzip.Write(plain)
+	err := writeLines(r.gzip, items)
 	err = errors.Join(err, r.gzip.Close()) // before the bytes are looked at
 	return packed.Bytes(), err
 }
@@ -337,17 +359,17 @@ func (r *Recorder) withoutTime(it *item, p *api.Problem) bool {
 	if !slices.ContainsFunc(p.Errors, func(e api.FieldError) bool { return e.Pointer == "/occurred_at" }) {
 		return false
 	}
-	var e api.Event
-	if json.Unmarshal(it.line, &e) != nil || e.OccurredAt == "" {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(it.line.data, &members) != nil || members["occurred_at"] == nil {
 		return false
 	}
-	e.OccurredAt = ""
-	line, err := r.marshal(sentEvent{e, e.Metrics})
+	delete(members, "occurred_at")
+	line, err := r.marshal(members)
 	if err != nil {
 		return false
 	}
 	r.refuseValue("occurred_at", errors.New(p.Error()))
-	it.line = line
+	it.line = note{data: line}
 	return true
 }
 

@@ -2,24 +2,28 @@ package prova
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/cobound/prova/api"
 )
 
 // item is one event on its way to the server. Whoever took it out of the queue
 // owns it; the queue still counts it until it is settled.
 type item struct {
-	event api.Event
+	// draft is the event until its line is written.
+	draft draft
 	// line is the event as it is sent, once it was written: the same bytes each time.
-	line []byte
+	line note
 	// size is what the queue counts for it, in bytes.
 	size int64
 	// at is when it came in.
 	at time.Time
+	// next came in after it; the queue alone uses it.
+	next *item
 }
+
+func (it *item) written() bool { return it.line.data != nil }
 
 // queue holds what waits in memory, oldest first, and counts everything.
 type queue struct {
@@ -33,12 +37,14 @@ type queue struct {
 	// more tells the sender that there is something to look at, high tells the spooler that memory fills up.
 	more, high chan struct{}
 
-	mu     sync.Mutex
-	items  []*item
-	held   int   // items that wait or are being sent
-	bytes  int64 // of those
-	count  Stats
-	closed bool
+	mu sync.Mutex
+	// first to last are the items that wait, linked, so that a queue that grows copies nothing while an agent waits.
+	first, last *item
+	waiting     int
+	held        int   // items that wait or are being sent
+	bytes       int64 // of those
+	count       Stats
+	closed      bool
 	// settled counts what needs nothing more; changed is closed when it rises.
 	settled int64
 	changed chan struct{}
@@ -75,21 +81,32 @@ func (q *queue) push(it *item) pushed {
 		signal(q.high)
 		return queueFull
 	}
-	q.items = append(q.items, it)
+	q.link(it, it)
+	q.waiting++
 	q.held++
 	q.bytes += it.size
 	if q.crowded() {
 		signal(q.high)
 	}
-	if len(q.items) == 1 || q.full() {
+	if q.waiting == 1 || q.full() {
 		signal(q.more)
 	}
 	return accepted
 }
 
+// link puts items that are linked from head to tail behind the others.
+func (q *queue) link(head, tail *item) {
+	if q.last == nil {
+		q.first = head
+	} else {
+		q.last.next = head
+	}
+	q.last = tail
+}
+
 // full says that there is no reason to wait for more before sending.
 func (q *queue) full() bool {
-	return len(q.items) >= q.fullEvents || q.bytes >= q.fullBytes || q.flushing.Load() > 0
+	return q.waiting >= q.fullEvents || q.bytes >= q.fullBytes || q.flushing.Load() > 0
 }
 
 // crowded says that memory is more than half full.
@@ -110,27 +127,41 @@ func (q *queue) due(interval time.Duration) time.Duration {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
-	case len(q.items) == 0:
+	case q.waiting == 0:
 		return idle
 	case q.full():
 		return 0
 	}
-	return max(0, interval-time.Since(q.items[0].at))
+	return max(0, interval-time.Since(q.first.at))
 }
 
 // take hands out the oldest items, at least one if there is one.
 func (q *queue) take(events int, bytes int64) []*item {
+	oldest, n := q.unlink(events, bytes)
+	taken := make([]*item, n)
+	for i := range taken {
+		next := oldest.next
+		oldest.next = nil // what was sent is not to keep what came later
+		taken[i], oldest = oldest, next
+	}
+	return taken
+}
+
+// unlink takes the n oldest items out, linked.
+func (q *queue) unlink(events int, bytes int64) (oldest *item, n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n, size := 0, int64(0)
-	for n < min(events, len(q.items)) && (n == 0 || size+q.items[n].size <= bytes) {
-		size += q.items[n].size
+	oldest, size := q.first, int64(0)
+	for n < min(events, q.waiting) && (n == 0 || size+q.first.size <= bytes) {
+		size += q.first.size
+		q.first = q.first.next
 		n++
 	}
-	taken := append([]*item(nil), q.items[:n]...)
-	clear(q.items[:n])
-	q.items = q.items[n:]
-	return taken
+	q.waiting -= n
+	if q.first == nil {
+		q.last = nil
+	}
+	return oldest, n
 }
 
 // takeAll hands out everything that waits.
@@ -151,19 +182,27 @@ func (q *queue) takeCrowd() []*item {
 func (q *queue) giveBack(items []*item) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.items = append(append(make([]*item, 0, len(items)+len(q.items)), items...), q.items...)
+	q.waiting += len(items)
+	for _, it := range slices.Backward(items) {
+		it.next, q.first = q.first, it
+		if q.last == nil {
+			q.last = it
+		}
+	}
 }
 
 // change applies what became of items that were taken, and of as many in the spool.
 func (q *queue) change(update func(*Stats), memory []*item) {
+	size := int64(0)
+	for _, it := range memory { // before the agent has to wait
+		size += it.size
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	before := q.count
 	update(&q.count)
 	q.held -= len(memory)
-	for _, it := range memory {
-		q.bytes -= it.size
-	}
+	q.bytes -= size
 	after := q.count
 	if n := after.Sent + after.Refused + after.Dropped - before.Sent - before.Refused - before.Dropped; n > 0 {
 		q.settled += n

@@ -118,8 +118,8 @@ type Recorder struct {
 
 	queue *queue
 	spool *spool // nil without one
-	// buffers (*bytes.Buffer) are used again: what is left behind the agent helps to collect.
-	buffers sync.Pool
+	paper paper
+	pens  sync.Pool // of *pen
 	// ctx ends when the recorder gives up what it is sending.
 	ctx    context.Context
 	giveUp context.CancelFunc

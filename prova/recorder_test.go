@@ -581,3 +581,63 @@ func TestOutcome(t *testing.T) {
 		}
 	})
 }
+
+// Memory that is used again holds no other run's values: each run is sent with
+// its own, whatever is set twice, repeated or refused meanwhile.
+func TestRunsKeepTheirValues(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		server := &fakeServer{}
+		for i := range 40 {
+			server.faults = append(server.faults, []fault{nil, down, problem(503, "unavailable", ""), page(502)}[i%4])
+		}
+		rec, _ := record(t, server, prova.RecorderOptions{BatchEvents: 50, RetryMax: time.Second})
+		want := map[string]string{}
+		for i := range 3000 {
+			text := strings.Repeat(fmt.Sprintf("%d ", i), 1+i%300)
+			if i%5 == 0 {
+				text += "\n\u2028" // not plain
+			}
+			run := rec.Start()
+			run.Input("first " + text)
+			run.Input(text)
+			run.Output(map[string]string{"text": text})
+			run.Attribute("bad", "\x00")
+			want[run.ID()] = text
+			run.End(nil)
+			if i%100 == 0 {
+				pass(time.Second)
+			}
+		}
+		ok(t, rec.Flush(t.Context()))
+		events := server.events(t)
+		for id, text := range want {
+			var input string
+			var output map[string]string
+			e := events[id]
+			if json.Unmarshal(e.Payload["input"], &input) != nil || json.Unmarshal(e.Payload["output"], &output) != nil || input != text || output["text"] != text || e.Attributes != nil {
+				t.Fatalf("recorded %.60q, and sent\n%.300s", text, fmt.Sprint(e))
+			}
+		}
+		wantStats(t, rec, prova.Stats{Recorded: 3000, Sent: 3000, RefusedValues: 3000})
+	})
+}
+
+// A request stays within its bound also where texts grow as JSON.
+func TestEscapesInBatches(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		server := &fakeServer{}
+		rec, _ := record(t, server, prova.RecorderOptions{BatchBytes: 20 << 10})
+		for range 100 {
+			run := rec.Start()
+			run.Input(strings.Repeat("\x01", 1000)) // six times as long
+			run.End(nil)
+		}
+		ok(t, rec.Flush(t.Context()))
+		for _, lines := range server.requests {
+			if n := len(strings.Join(lines, "")); n > 20<<10 {
+				t.Errorf("a request of %d lines has %d bytes", len(lines), n)
+			}
+		}
+		wantStats(t, rec, prova.Stats{Recorded: 100, Sent: 100})
+	})
+}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"maps"
@@ -25,11 +24,11 @@ const (
 // concurrent use, and a nil Run takes everything and does nothing.
 type Run struct {
 	recorder *Recorder
-	started  time.Time
 
 	mu    sync.Mutex
-	event api.Event
 	ended bool
+	// item is what the recorder keeps of the run. When it ended, only the id is still the run's to read.
+	item item
 }
 
 // Run runs fn as one execution of the agent and records it: latency_ms is how
@@ -56,13 +55,11 @@ func (r *Recorder) Run(ctx context.Context, fn func(context.Context, *Run) error
 
 // Start begins a run that does not fit into one function. [Run.End] records it.
 func (r *Recorder) Start() *Run {
-	if r.err != nil {
-		return &Run{recorder: r, event: api.Event{RunID: newID()}}
+	run := &Run{recorder: r}
+	if r.err == nil {
+		run.item.draft.begin(api.KindAgentRun, time.Now(), r.settings.Release)
 	}
-	now := time.Now()
-	event := r.event(api.KindAgentRun, now)
-	event.RunID = newID()
-	return &Run{recorder: r, started: now, event: event}
+	return run
 }
 
 // runKey is where a context holds its run.
@@ -76,28 +73,16 @@ func RunFrom(ctx context.Context) *Run {
 
 func newID() string { return rand.Text() }
 
-// event begins an event. Its idempotency key is made here, once: however often
-// the event is sent, it counts once.
-func (r *Recorder) event(kind string, at time.Time) api.Event {
-	s := &r.settings
-	return api.Event{
-		Kind: kind, OccurredAt: at.UTC().Format(time.RFC3339Nano), IdempotencyKey: newID(), Metrics: map[string]api.Metric{},
-		Source: api.EventSource{AppID: s.AppID, Environment: s.Environment, Release: s.Release, Framework: s.Framework},
-	}
-}
-
 // ID returns the run's id, for outcomes that become known later.
 func (run *Run) ID() string {
 	if run == nil {
 		return ""
 	}
-	run.mu.Lock()
-	defer run.mu.Unlock()
-	return run.event.RunID
+	return run.item.draft.runID.get()
 }
 
 // change calls do unless nothing is recorded or the run was recorded already.
-func (run *Run) change(do func(r *Recorder, e *api.Event)) {
+func (run *Run) change(do func(r *Recorder, d *draft)) {
 	if run == nil || run.recorder.err != nil {
 		return
 	}
@@ -107,7 +92,7 @@ func (run *Run) change(do func(r *Recorder, e *api.Event)) {
 		run.recorder.refuseValue("after the end", errors.New("the run was recorded already; send what becomes known later with Outcome"))
 		return
 	}
-	do(run.recorder, &run.event)
+	do(run.recorder, &run.item.draft)
 }
 
 // Metric sets a metric: a boolean, or a finite number of any of Go's types up
@@ -117,7 +102,7 @@ func (run *Run) Metric(name string, value any) {
 	if name != metricSuccess && name != metricLatency {
 		room -= 2 // what the recorder measures always finds room
 	}
-	run.change(func(r *Recorder, e *api.Event) { r.setMetric(e.Metrics, name, value, room) })
+	run.change(func(r *Recorder, d *draft) { r.setMetric(d, name, value, room) })
 }
 
 // Input sets what the agent was given, as anything that encoding/json writes. It is written at once.
@@ -128,39 +113,39 @@ func (run *Run) Output(value any) { run.Payload("output", value) }
 
 // Payload sets a payload field. Payloads can be erased later; the receipt holds a commitment to them.
 func (run *Run) Payload(name string, value any) {
-	run.change(func(r *Recorder, e *api.Event) { r.setValue(&e.Payload, "payload", name, value) })
+	run.change(func(r *Recorder, d *draft) { r.setValue(&d.payload, "payload", name, value) })
 }
 
 // Attribute sets what stands in the signed receipt for good: no personal data.
 func (run *Run) Attribute(name string, value any) {
-	run.change(func(r *Recorder, e *api.Event) { r.setValue(&e.Attributes, "attributes", name, value) })
+	run.change(func(r *Recorder, d *draft) { r.setValue(&d.attributes, "attributes", name, value) })
 }
 
 // Probe says that the run replays the fixed input of this name, so that
 // releases are compared on the same inputs.
 func (run *Run) Probe(id string) {
-	run.change(func(r *Recorder, e *api.Event) { r.setName(&e.ProbeID, "probe_id", id) })
+	run.change(func(r *Recorder, d *draft) { r.setName(&d.probeID, "probe_id", id) })
 }
 
 // Unit names what runs share that are not independent, such as a user or a session.
 func (run *Run) Unit(id string) {
-	run.change(func(r *Recorder, e *api.Event) { r.setName(&e.UnitID, "unit_id", id) })
+	run.change(func(r *Recorder, d *draft) { r.setName(&d.unitID, "unit_id", id) })
 }
 
 // SetID replaces the run's random id, such as by the id of a trace.
 func (run *Run) SetID(id string) {
-	run.change(func(r *Recorder, e *api.Event) { r.setName(&e.RunID, "run_id", id) })
+	run.change(func(r *Recorder, d *draft) { r.setRunID(d, id) })
 }
 
 // Release says which release ran, in a program that runs several.
 func (run *Run) Release(release string) {
-	run.change(func(r *Recorder, e *api.Event) { r.setName(&e.Source.Release, "release", release) })
+	run.change(func(r *Recorder, d *draft) { r.setName(&d.release, "release", release) })
 }
 
 // Model names the model that ran. Each part may be empty.
 func (run *Run) Model(provider, name, version string) {
-	run.change(func(r *Recorder, e *api.Event) {
-		e.Model = r.model(&api.EventModel{Provider: provider, Name: name, Version: version})
+	run.change(func(r *Recorder, d *draft) {
+		d.model = r.model(&api.EventModel{Provider: provider, Name: name, Version: version})
 	})
 }
 
@@ -177,34 +162,35 @@ func (r *Recorder) model(given *api.EventModel) *api.EventModel {
 
 // End records the run, with success if err is nil. Only the first call counts.
 func (run *Run) End(err error) {
-	run.finish(func(metrics map[string]api.Metric) {
-		if _, set := metrics[metricSuccess]; !set {
-			metrics[metricSuccess] = api.Bool(err == nil)
+	run.finish(func(metrics *fields[api.Metric]) {
+		if !metrics.has(metricSuccess) {
+			metrics.set(metricSuccess, api.Bool(err == nil))
 		}
 	})
 }
 
 // fail records a run that did not return.
 func (run *Run) fail() {
-	run.finish(func(metrics map[string]api.Metric) { metrics[metricSuccess] = api.Bool(false) })
+	run.finish(func(metrics *fields[api.Metric]) { metrics.set(metricSuccess, api.Bool(false)) })
 }
 
-func (run *Run) finish(judge func(map[string]api.Metric)) {
+func (run *Run) finish(judge func(*fields[api.Metric])) {
 	if run == nil || run.recorder.err != nil {
 		return
 	}
-	took := time.Since(run.started)
+	now := time.Now()
 	run.mu.Lock()
 	defer run.mu.Unlock()
 	if run.ended {
 		return
 	}
 	run.ended = true
-	judge(run.event.Metrics)
-	if _, set := run.event.Metrics[metricLatency]; !set {
-		run.event.Metrics[metricLatency] = api.Number(float64(took.Microseconds()) / 1000)
+	d := &run.item.draft
+	judge(&d.metrics)
+	if !d.metrics.has(metricLatency) {
+		d.metrics.set(metricLatency, api.Number(float64(now.Sub(d.occurred).Microseconds())/1000))
 	}
-	run.recorder.add(run.event)
+	run.recorder.add(&run.item, now)
 }
 
 // RunRecord is a run that was measured elsewhere.
@@ -237,32 +223,35 @@ func (r *Recorder) Record(run RunRecord) (runID string) {
 	if r.err != nil {
 		return cmp.Or(run.RunID, newID())
 	}
-	at := run.OccurredAt
-	if at.IsZero() {
-		at = time.Now()
+	now := time.Now()
+	began := run.OccurredAt
+	if began.IsZero() {
+		began = now
 	}
-	e := r.event(api.KindAgentRun, at)
-	e.RunID = newID()
-	r.setName(&e.RunID, "run_id", run.RunID)
-	r.setName(&e.IdempotencyKey, "idempotency_key", run.IdempotencyKey)
-	r.setName(&e.Source.Release, "release", run.Release)
-	r.setName(&e.ProbeID, "probe_id", run.ProbeID)
-	r.setName(&e.UnitID, "unit_id", run.UnitID)
-	e.Model = r.model(run.Model)
-	r.setMetrics(e.Metrics, run.Metrics)
-	r.setValues(&e.Payload, "payload", run.Payload)
-	r.setValues(&e.Attributes, "attributes", run.Attributes)
-	r.add(e)
-	return e.RunID
+	it := &item{}
+	d := &it.draft
+	d.begin(api.KindAgentRun, began, r.settings.Release)
+	r.setRunID(d, run.RunID)
+	r.setName(&d.key, "idempotency_key", run.IdempotencyKey)
+	r.setName(&d.release, "release", run.Release)
+	r.setName(&d.probeID, "probe_id", run.ProbeID)
+	r.setName(&d.unitID, "unit_id", run.UnitID)
+	d.model = r.model(run.Model)
+	r.setMetrics(d, run.Metrics)
+	r.setValues(&d.payload, "payload", run.Payload)
+	r.setValues(&d.attributes, "attributes", run.Attributes)
+	id := d.runID.get() // from here on it is the queue's
+	r.add(it, now)
+	return id
 }
 
-func (r *Recorder) setMetrics(metrics map[string]api.Metric, given map[string]any) {
+func (r *Recorder) setMetrics(d *draft, given map[string]any) {
 	for _, name := range slices.Sorted(maps.Keys(given)) {
-		r.setMetric(metrics, name, given[name], api.MaxMetrics)
+		r.setMetric(d, name, given[name], api.MaxMetrics)
 	}
 }
 
-func (r *Recorder) setValues(values *map[string]json.RawMessage, group string, given map[string]any) {
+func (r *Recorder) setValues(values *fields[value], group string, given map[string]any) {
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		r.setValue(values, group, name, given[name])
 	}
@@ -274,11 +263,13 @@ func (r *Recorder) Outcome(runID string, metrics map[string]any) {
 	if r.err != nil {
 		return
 	}
-	e := r.event(api.KindOutcome, time.Now())
-	e.Source.Release = "" // it belongs to the run's
-	r.setMetrics(e.Metrics, metrics)
+	now := time.Now()
+	it := &item{}
+	d := &it.draft
+	d.begin(api.KindOutcome, now, "") // the release is the run's
+	r.setMetrics(d, metrics)
 	err := api.CheckName("the run id", runID)
-	if err == nil && len(e.Metrics) == 0 {
+	if err == nil && len(d.metrics) == 0 {
 		err = errors.New("it has no metric")
 	}
 	if err != nil {
@@ -286,6 +277,6 @@ func (r *Recorder) Outcome(runID string, metrics map[string]any) {
 		r.talk.say(ComplaintEventRefused, "", "an outcome was refused: "+err.Error(), slog.String("run_id", runID))
 		return
 	}
-	e.RunID = runID
-	r.add(e)
+	d.runID.set(runID)
+	r.add(it, now)
 }

@@ -206,11 +206,12 @@ func (r *Recorder) intoSpool(items []*item) (done int) {
 	kept := make([]*item, 0, len(items))
 	for _, it := range items {
 		if r.written(&batch{}, it) {
-			lines, kept = append(lines, it.line), append(kept, it)
+			lines, kept = append(lines, it.line.data), append(kept, it)
 		}
 	}
 	n, err := r.spool.append(items[0].at, lines)
 	r.queue.change(func(s *Stats) { s.Spooled += int64(n) }, kept[:n])
+	r.forget(kept[:n])
 	if err != nil {
 		r.talk.say(ComplaintSpool, "", "the spool takes no more: "+err.Error(), slog.String("dir", r.settings.SpoolDir), slog.Int64("spool_bytes", r.settings.SpoolBytes))
 	}
@@ -338,7 +339,7 @@ func (r *Recorder) fromSpool() *batch {
 		}
 		for line := range bytes.Lines(data) {
 			if event, ok := unframe(line); ok {
-				b.items = append(b.items, &item{line: event, size: int64(len(event))})
+				b.items = append(b.items, &item{line: note{data: event}, size: int64(len(event))})
 			} else {
 				broken++
 			}

@@ -606,7 +606,7 @@ func TestSpecificationLog(t *testing.T) {
 }
 
 // TestSpecificationProgram runs the code that stands in the document over the
-// vectors, the replay of a log with two rollouts among them.
+// vectors, the replay of a log with three rollouts among them.
 func TestSpecificationProgram(t *testing.T) {
 	python, err := exec.LookPath("python3")
 	if err != nil {

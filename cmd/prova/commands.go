@@ -20,6 +20,7 @@ type commands struct {
 	Serve    Serve               `cmd:"" help:"Run the server."`
 	Rollout  rolloutcmd.Commands `cmd:"" help:"Declare, watch and steer rollouts."`
 	Eval     evalcmd.Commands    `cmd:"" help:"Compare releases and compute intervals."`
+	Judge    clientcmd.Judge     `cmd:"" help:"Have an LLM compare the answers of two releases, and calibrate it."`
 	Verify   verifycmd.Verify    `cmd:"" help:"Verify receipts and exports, offline."`
 	Runs     clientcmd.Runs      `cmd:"" help:"Import runs, and follow them."`
 	Receipts clientcmd.Receipts  `cmd:"" help:"Read and export the evidence."`

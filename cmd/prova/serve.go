@@ -30,7 +30,7 @@ type Serve struct {
 
 // Help is shown below the flags.
 func (Serve) Help() string {
-	return "The first start makes the signing keys and an owner key in the data directory. With PROVA_KEY_PASSPHRASE, or PROVA_KEY_PASSPHRASE_FILE for a file that holds it, the key files are encrypted. Example:\n\n  prova serve --data /var/lib/prova --addr 0.0.0.0:7788"
+	return "The first start makes the signing keys and an owner key in the data directory. With PROVA_KEY_PASSPHRASE, or PROVA_KEY_PASSPHRASE_FILE for a file that holds it, the key files are encrypted. With PROVA_JUDGE_URL and PROVA_JUDGE_MODEL the server judges pairs when it is asked to; prova judge run --help names the rest. Example:\n\n  prova serve --data /var/lib/prova --addr 0.0.0.0:7788"
 }
 
 // Run serves until the context ends.
@@ -79,6 +79,9 @@ func (c *Serve) settings(env *cli.Env) (settings, error) {
 		if s.witnesses, err = witness.ReadWitnesses(string(text)); err != nil {
 			return s, cli.Configf("--witnesses %s: %w", c.Witnesses, err)
 		}
+	}
+	if s.judge, err = serverJudge(env.Getenv); err != nil {
+		return s, err
 	}
 	for _, text := range c.WebhookAllowCIDR {
 		prefix, err := netip.ParsePrefix(text)

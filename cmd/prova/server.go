@@ -37,6 +37,7 @@ type settings struct {
 	origin       string
 	allowCIDRs   []netip.Prefix
 	witnesses    []authority.Witness
+	judge        authority.Judger // nil without one
 	deliveryLoop bool
 	tickEvery    time.Duration
 	log          *slog.Logger
@@ -59,8 +60,8 @@ type server struct {
 	ended   chan struct{}
 	// scrubbed ends with the scrub at start.
 	scrubbed chan struct{}
-	// witnessing are the loops that ask witnesses.
-	witnessing sync.WaitGroup
+	// beside are the loops that ask witnesses and the judge.
+	beside sync.WaitGroup
 }
 
 // drainTime is how long requests under way may take after a signal to stop.
@@ -110,7 +111,7 @@ func (s *server) begin(ctx context.Context) error {
 		Signer:    signer, KeyRing: files, CheckpointKey: keys.Checkpoint, Origin: s.origin, Now: time.Now,
 		Random: func(p []byte) { _, _ = rand.Read(p) }, // never fails: crypto/rand ends the program instead
 		Anchor: anchor.In(s.data), Witnesses: s.witnesses, WitnessClient: witness.NewClient(witness.ClientOptions{UserAgent: "prova/" + program}),
-		Log: s.log,
+		Judger: s.judge, Log: s.log,
 	})
 	if err == nil {
 		err = s.bootstrap(ctx)
@@ -128,23 +129,24 @@ func (s *server) begin(ctx context.Context) error {
 	go s.run(loops)
 	go s.scrub(loops)
 	s.witness(loops)
+	s.beside.Go(func() { s.authority.JudgeLoop(loops) })
 	return nil
 }
 
 // handle makes the HTTP server: the pages at their paths, the API everywhere else.
 func (s *server) handle(program string) error {
+	s.http = httpapi.Server(httpapi.New(httpapi.Options{Cases: s.authority, Log: s.log, Version: program}))
 	database := "SQLite, in the data directory"
 	if s.databaseURL != "" {
 		database = "PostgreSQL"
 	}
 	pages, err := dashboard.New(dashboard.Options{
-		Cases: s.authority, Log: s.log, Now: time.Now, Version: program,
+		Cases: s.authority, Log: s.log, Now: time.Now, Version: program, Index: s.http.Handler,
 		Server: dashboard.Server{Database: database, DeliveryLoop: s.deliveryLoop, TickEvery: s.tickEvery},
 	})
 	if err != nil {
 		return err
 	}
-	s.http = httpapi.Server(httpapi.New(httpapi.Options{Cases: s.authority, Log: s.log, Version: program}))
 	mux := http.NewServeMux()
 	mux.Handle("/", s.http.Handler)
 	pages.Mount(mux)
@@ -249,7 +251,7 @@ func (s *server) witness(ctx context.Context) {
 	if len(s.witnesses) == 0 {
 		return
 	}
-	s.witnessing.Go(func() {
+	s.beside.Go(func() {
 		repeat(ctx, signEvery, func() {
 			if err := s.authority.SignHeads(ctx); err != nil && ctx.Err() == nil {
 				s.log.Error("a log was not signed for the witnesses", "error", err)
@@ -257,7 +259,7 @@ func (s *server) witness(ctx context.Context) {
 		})
 	})
 	for _, w := range s.witnesses {
-		s.witnessing.Go(func() {
+		s.beside.Go(func() {
 			repeat(ctx, askEvery, func() {
 				if _, err := s.authority.AskWitness(ctx, w); err != nil && ctx.Err() == nil {
 					s.log.Error("witness loop", "witness", w.Name(), "error", err)
@@ -301,7 +303,7 @@ func (s *server) stop() error {
 	}
 	<-s.ended
 	<-s.scrubbed
-	s.witnessing.Wait()
+	s.beside.Wait()
 	keeping, end := context.WithTimeout(context.Background(), drainTime)
 	defer end()
 	return errors.Join(err, s.authority.MoveAnchors(keeping), s.store.Close())

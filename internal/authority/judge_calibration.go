@@ -6,6 +6,8 @@ import (
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/evidence"
+	"github.com/cobound/prova/internal/rollout"
+	"github.com/cobound/prova/internal/stats"
 )
 
 // calibrationBody is the body of a calibration's receipt.
@@ -15,7 +17,8 @@ type calibrationBody struct {
 }
 
 // RecordCalibration records how well a judge agrees with people. The newest of
-// a judge is shown with each of its win rates; it decides nothing.
+// a judge is shown with each of its win rates; it decides nothing. The value and
+// the limits of a share follow from its counts, whatever was sent.
 func (a *Authority) RecordCalibration(ctx context.Context, p Principal, c api.Calibration) (api.Calibration, error) {
 	if err := p.need(api.JudgeWrite); err != nil {
 		return c, err
@@ -26,6 +29,9 @@ func (a *Authority) RecordCalibration(ctx context.Context, p Principal, c api.Ca
 	c.EventID, c.RecordedAt = "", ""
 	if err := checkCalibration(p, c); err != nil {
 		return c, err
+	}
+	for _, s := range []*api.Share{&c.Agreement, &c.Consistent, &c.FirstBias, &c.LongerWins, &c.LabelsLonger, &c.Retest} {
+		*s = rollout.ShareOf(stats.Proportion{X: s.X, N: s.N}, rollout.DefaultConfidence)
 	}
 	now := a.now()
 	body := calibrationBody{common: a.common(p, api.KindCalibration, now), Calibration: c}
@@ -54,8 +60,11 @@ func checkCalibration(p Principal, c api.Calibration) error {
 		pointer, what, value string
 		optional             bool
 	}{
-		{"/app_id", "app_id", c.AppID, false}, {"/environment", "environment", c.Environment, false}, {"/judge/model", "judge.model", c.Judge.Model, false},
-		{"/judge/version", "judge.version", c.Judge.Version, true}, {"/judge/template", "judge.template", c.Judge.Template, true},
+		{"/app_id", "app_id", c.AppID, false},
+		{"/environment", "environment", c.Environment, false},
+		{"/judge/model", "judge.model", c.Judge.Model, false},
+		{"/judge/version", "judge.version", c.Judge.Version, true},
+		{"/judge/template", "judge.template", c.Judge.Template, true},
 	} {
 		if err := api.CheckName(n.what, n.value); err != nil && !(n.optional && n.value == "") {
 			return invalid(n.pointer, "%v", err)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/cobound/prova/api"
@@ -199,7 +200,7 @@ func (s jobSource) Pairs(ctx context.Context, cursor string) (api.PairList, erro
 	return s.a.Pairs(ctx, s.principal, Judged{RolloutID: s.job.RolloutID}, s.job.Judge, cursor, pairsPage)
 }
 
-// Record keeps judgments.
+// Record keeps judgments. One whose idempotency key is taken was recorded before, by a run that got no answer.
 func (s jobSource) Record(ctx context.Context, judgments []api.Judgment) error {
 	batch := make([]JudgmentSubmission, len(judgments))
 	for i, j := range judgments {
@@ -207,7 +208,7 @@ func (s jobSource) Record(ctx context.Context, judgments []api.Judgment) error {
 	}
 	results, err := s.a.RecordJudgments(ctx, s.principal, batch)
 	for _, r := range results {
-		if err == nil && r.Problem != nil {
+		if err == nil && r.Problem != nil && r.Problem.Status != http.StatusConflict {
 			err = *r.Problem
 		}
 	}

@@ -223,8 +223,11 @@ func checkJudgment(p Principal, j *api.Judgment, now time.Time, body *common) er
 		pointer string
 		value   *float64
 	}{
-		{"/baseline_chars", whole(j.BaselineChars)}, {"/candidate_chars", whole(j.CandidateChars)}, {"/calls", whole(j.Calls)},
-		{"/cost_usd", j.CostUSD}, {"/latency_ms", j.LatencyMS},
+		{"/baseline_chars", whole(j.BaselineChars)},
+		{"/candidate_chars", whole(j.CandidateChars)},
+		{"/calls", whole(j.Calls)},
+		{"/cost_usd", j.CostUSD},
+		{"/latency_ms", j.LatencyMS},
 	} {
 		if n.value != nil && !(*n.value >= 0 && *n.value <= math.MaxInt32*1000.0) {
 			return invalid(n.pointer, "%s is a number from 0 on; got %v", n.pointer[1:], *n.value)

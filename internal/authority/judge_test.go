@@ -108,6 +108,8 @@ func TestJudgedRollout(t *testing.T) {
 		t.Fatalf("%s: %s, %+v", last.Decision.Decision, last.Decision.Reason.Text, last.Verdict.Pairwise.AtLook)
 	}
 	items := h.replays(5)
+	both := newLogs(t)
+	both.keep(t, "as it was", items)
 	read := slices.IndexFunc(items, func(i replay.Item) bool { return i.Receipt.Kind == api.KindJudgment && i.Receipt.ProbeID == "p4" })
 	for name, edit := range map[string]func([]replay.Item) []replay.Item{
 		"a judgment removed": func(l []replay.Item) []replay.Item { return slices.Delete(l, read, read+1) },
@@ -117,11 +119,14 @@ func TestJudgedRollout(t *testing.T) {
 		},
 		"a judgment added": func(l []replay.Item) []replay.Item { return slices.Insert(l, read, l[read]) },
 	} {
-		report, err := replay.Rollouts(logOf(edit(slices.Clone(items))), "claims-agent", api.DefaultEnvironment)
+		edited := edit(slices.Clone(items))
+		both.keep(t, name, edited)
+		report, err := replay.Rollouts(logOf(edited), "claims-agent", api.DefaultEnvironment)
 		if err != nil || len(report.Findings) == 0 {
 			t.Errorf("%s: %d decisions are verified, %v", name, report.Decisions, err)
 		}
 	}
+	both.agree(t)
 }
 
 func calibration() api.Calibration {
@@ -149,6 +154,22 @@ func TestCalibrationsAreChecked(t *testing.T) {
 		if refused, ok := errors.AsType[*authority.Error](err); !ok || len(refused.Fields) != 1 || refused.Fields[0].Pointer != pointer {
 			t.Errorf("%s: %v", pointer, err)
 		}
+	}
+}
+
+// TestCalibrationsFollowFromCounts: a share that claims more than its counts is signed as these say.
+func TestCalibrationsFollowFromCounts(t *testing.T) {
+	h := newHouse(t)
+	c := calibration()
+	c.Agreement.Value, c.Agreement.Lo, c.Retest.Value = ptr(0.99), ptr(0.98), ptr(1.0)
+	got, err := h.RecordCalibration(h.ctx, h.owner, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	items := h.log()
+	body := string(items[len(items)-1].Receipt.Body)
+	if a := got.Agreement; *a.Value != 0.75 || !(*a.Lo < 0.75) || got.Retest.Value != nil || strings.Contains(body, "0.99") || !strings.Contains(body, `"value":0.75,"x":3}`) {
+		t.Errorf("%+v: %s", got, body)
 	}
 }
 

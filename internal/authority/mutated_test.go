@@ -15,15 +15,24 @@ import (
 	"github.com/cobound/prova/receipt"
 )
 
-// small is a short log with a rollout that was aborted and one that continues it.
-func (w *world) small() []replay.Item {
+// small is a short log with a rollout that was aborted and one that continues it; judged if a judge is asked.
+func (w *world) small(judged bool) []replay.Item {
 	w.t.Helper()
 	w.events(40, 0, 1)
 	request := canary("v36", "v37")
+	if judged {
+		request = pairwise(8)
+		request.Pairwise.Judge = &api.Judge{Model: "judge-1"}
+	}
 	request.Gates, request.MinRuns = gatesOf(w.t, "success:margin=0.01", "latency_ms:p95:on=warn"), ptr(int64(8))
 	r := w.create(request)
 	for i := range 5 {
 		w.events(30, 0.4, 1)
+		if judged {
+			j := judges{w.house, w.rng}
+			j.post(theJudge(), 8*i, 9, 0.6)
+			j.calibrated(theJudge(), ptr(float64(i)/10))
+		}
 		w.tick(r.ID)
 		if i == 3 {
 			if _, err := w.Abort(w.ctx, w.owner, r.ID, "wrong day"); err == nil {
@@ -37,23 +46,25 @@ func (w *world) small() []replay.Item {
 // TestReplayOfWhatNobodyThoughtOf puts odd values in the place of what was
 // signed: both verifiers say the same of them, and neither falls over.
 func TestReplayOfWhatNobodyThoughtOf(t *testing.T) {
-	h := newHouse(t)
-	w := &world{house: h, rng: rand.New(rand.NewPCG(13, 14))}
-	items := w.small()
-	both := newLogs(t)
-	for len(both.names) < 40 {
-		at := w.rng.IntN(len(items))
-		rare := items[at].Receipt.Kind == api.KindAgentRun || items[at].Receipt.Kind == api.KindOutcome
-		if rare && w.rng.IntN(20) > 0 {
-			continue
+	for _, judged := range []bool{false, true} {
+		h := newHouse(t)
+		w := &world{house: h, rng: rand.New(rand.NewPCG(13, 14))}
+		items := w.small(judged)
+		both := newLogs(t)
+		for len(both.names) < 40 {
+			at := w.rng.IntN(len(items))
+			rare := items[at].Receipt.Kind == api.KindAgentRun || items[at].Receipt.Kind == api.KindOutcome
+			if rare && w.rng.IntN(20) > 0 {
+				continue
+			}
+			if body, name, ok := w.mutated(items[at].Receipt.Body); ok {
+				log := slices.Clone(items)
+				log[at].Receipt.Body = body
+				both.keep(t, fmt.Sprintf("%d, %s of a %s: %.300s", len(both.names), name, log[at].Receipt.Kind, body), log)
+			}
 		}
-		if body, name, ok := w.mutated(items[at].Receipt.Body); ok {
-			log := slices.Clone(items)
-			log[at].Receipt.Body = body
-			both.keep(t, fmt.Sprintf("%d, %s of a %s: %.300s", len(both.names), name, log[at].Receipt.Kind, body), log)
-		}
+		both.agree(t)
 	}
-	both.agree(t)
 }
 
 // mutated changes one value of a body beside those that the form of a receipt fixes.
@@ -120,7 +131,7 @@ func (w *world) odd(v any) any {
 func TestReplayOfImpossiblePolicies(t *testing.T) {
 	h := newHouse(t)
 	w := &world{house: h, rng: rand.New(rand.NewPCG(15, 16))}
-	items := w.small()
+	items := w.small(true)
 	first := func(kind string) int {
 		return slices.IndexFunc(items, func(i replay.Item) bool { return i.Receipt.Kind == kind })
 	}
@@ -142,6 +153,11 @@ func TestReplayOfImpossiblePolicies(t *testing.T) {
 	for member, values := range map[string][]string{
 		"steps": {"[]", "[5]", "[-5,200]", "[100,50]"}, "gates": {"[]"}, "min_runs": {"0", "1000000000"}, "first_look": {"-5"}, "confidence": {"0", "1"},
 		"error_budget": {"0", "2"}, "mode": {`"both"`, `""`}, "guarantee": {`"none"`}, "promote_on": {`"non_inferior"`}, "unit": {`"day"`}, "srm": {`""`}, "baseline": {`"x"`},
+		"require_pairwise": {"false"}, "pairwise": {
+			"null", "{}", `{"max_age":1,"min_pairs":0,"on":"hold"}`, `{"max_age":-1,"min_pairs":1,"on":"hold"}`, `{"max_age":1,"min_pairs":1,"on":"warn"}`,
+			`{"max_age":1,"min_pairs":1.5,"on":"hold"}`, `{"judge":{},"max_age":1,"min_pairs":1,"on":"hold"}`, `{"judge":{"model":"a` + "\u0085" + `"},"max_age":1,"min_pairs":1,"on":"hold"}`,
+			`{"judge":"x","max_age":1,"min_pairs":1,"on":"hold"}`, `{"judge":{"model":1},"max_age":1,"min_pairs":1,"on":"hold"}`, `{"max_age":4000000000,"min_pairs":1,"on":"hold"}`,
+		},
 	} {
 		for _, value := range values {
 			name := member + " " + value

@@ -10,7 +10,6 @@ import (
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/evidence"
 	"github.com/cobound/prova/internal/rollout"
-	"github.com/cobound/prova/receipt"
 )
 
 // Evaluations that follow each other within one request: enough to catch up
@@ -184,20 +183,8 @@ func (a *Authority) ended(ctx context.Context, p Principal, s stored, ticked boo
 		return t, nil
 	}
 	t.Decision = *s.LastDecision
-	err := a.Store.View(ctx, p.Org, func(snap Snapshot) error {
-		e, err := snap.Entry(s.LastDecision.EventID)
-		if err != nil {
-			return err
-		}
-		r, err := receipt.Parse(e.Raw)
-		if err != nil {
-			return err
-		}
-		var body struct {
-			Verdict *api.Verdict `json:"verdict"`
-		}
-		err = json.Unmarshal(r.Body, &body)
-		t.Verdict = body.Verdict
+	err := a.Store.View(ctx, p.Org, func(snap Snapshot) (err error) {
+		t.Verdict, err = verdictOf(snap, s.LastDecision.EventID)
 		return err
 	})
 	return t, err

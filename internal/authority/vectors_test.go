@@ -13,6 +13,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -86,8 +87,46 @@ func fixedHouse(t *testing.T) *house {
 	return h
 }
 
-// playVectors plays a rollout that is promoted and one that is rolled back,
-// with a history, outcomes, a pause, and a metric that some runs lack.
+// judgeVectors records what two judges say of more pairs: at first they favour
+// nobody, then the baseline more and more.
+func judgeVectors(t *testing.T, h *house, baseline, candidate string, round int) {
+	t.Helper()
+	first, n := 8*round, 9 // the last one of a round is the first of the next: a repeat
+	if round >= 4 {
+		first, n = 16*(round-2), 17
+	}
+	for i := range n {
+		h.clock.pass(time.Second)
+		j := api.Judgment{
+			AppID: "claims-agent", BaselineRelease: baseline, CandidateRelease: candidate, ProbeID: "probe-" + strconv.Itoa(first+i),
+			Judge: api.Judge{Model: "judge-1", Template: "t1"}, Verdict: api.PreferBaseline,
+			BaselineChars: ptr(int64(100 + i)), CandidateChars: ptr(int64(104)),
+		}
+		switch {
+		case i == 2:
+			j.Verdict = api.PreferNone
+		case i == 3:
+			j.Verdict, j.Answers = "", []api.JudgeAnswer{{First: api.PreferBaseline, Verdict: api.PositionFirst, Reason: "it is shorter"}, {First: api.PreferCandidate, Verdict: api.PositionFirst}}
+		case i == 5:
+			j.Judge.Model = "judge-2"
+		case i%2 == 0 && round < 4:
+			j.Verdict = api.PreferCandidate
+		}
+		h.judged(j)
+	}
+	if round == 1 {
+		if _, err := h.RecordCalibration(h.ctx, h.owner, api.Calibration{
+			AppID: "claims-agent", Judge: api.Judge{Model: "judge-1", Template: "t1"}, Labels: 5, Compared: 4, Agreement: api.Share{X: 3, N: 4}, Kappa: ptr(0.5),
+			Confusion: [3][3]int64{{1, 1, 0}, {0, 1, 0}, {0, 0, 1}},
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// playVectors plays a rollout that is promoted, one that is rolled back, and one
+// that a judge ends; with a history, outcomes, a pause, and a metric that some
+// runs lack.
 func playVectors(t *testing.T) rolloutVectors {
 	t.Helper()
 	h := fixedHouse(t)
@@ -112,11 +151,14 @@ func playVectors(t *testing.T) rolloutVectors {
 		}
 	}
 	v := rolloutVectors{
-		About: "docs/receipts.md, Replay: a log with two rollouts on a rate. Every decision follows from the runs.",
+		About: "docs/receipts.md, Replay: a log with three rollouts on a rate, the last with a judge. Every decision follows from the runs and the judgments.",
 		AppID: "claims-agent", Environment: api.DefaultEnvironment,
 	}
-	play := func(baseline, candidate string, failing float64) {
+	play := func(baseline, candidate string, failing float64, judge bool) {
 		r := canary(baseline, candidate)
+		if judge {
+			r.RequirePairwise, r.Pairwise = true, &api.CreatePairwise{MinPairs: ptr(int64(20)), MaxAge: ptr(int64(600)), Judge: &api.Judge{Model: "judge-1"}}
+		}
 		least := int64(10)
 		r.Steps, r.MinRuns, r.Gates = []int{25, 50, 100}, &least, []api.Gate{{Metric: "success", Statistic: api.StatisticRate, Better: api.BetterHigher, On: api.OnRollback}}
 		ro := h.create(r)
@@ -138,6 +180,9 @@ func playVectors(t *testing.T) rolloutVectors {
 					t.Fatal(err)
 				}
 			}
+			if judge && i > 0 {
+				judgeVectors(t, h, baseline, candidate, i)
+			}
 			tick := h.tick(ro.ID)
 			if tick.Rollout.State.Finished() {
 				v.Rollouts = append(v.Rollouts, rolloutVector{ro.ID, candidate, tick.Rollout.State, tick.Rollout.Sequence})
@@ -147,8 +192,9 @@ func playVectors(t *testing.T) rolloutVectors {
 		t.Fatalf("the rollout of %s does not end", candidate)
 	}
 	send("v1", 40, 0.05)
-	play("v1", "v2", 0.05)
-	play("v2", "v3", 0.6)
+	play("v1", "v2", 0.05, false)
+	play("v2", "v3", 0.6, false)
+	play("v2", "v4", 0.05, true)
 
 	var b bytes.Buffer
 	if err := h.Export(h.ctx, h.owner, 0, 0, &b); err != nil {
@@ -233,7 +279,12 @@ func TestRolloutVectors(t *testing.T) {
 	if err != nil || played.Decisions != want || len(played.Findings) > 0 || played.Skipped > 0 {
 		t.Errorf("%d decisions replayed, want %d: %+v, %v", played.Decisions, want, played.Findings, err)
 	}
-	if len(v.Rollouts) != 2 || v.Rollouts[0].State != api.StatePromoted || v.Rollouts[1].State != api.StateRolledBack {
-		t.Errorf("%+v: want one promoted and one rolled back", v.Rollouts)
+	if len(v.Rollouts) != 3 || v.Rollouts[0].State != api.StatePromoted || v.Rollouts[1].State != api.StateRolledBack || v.Rollouts[2].State != api.StateRolledBack {
+		t.Errorf("%+v: want one promoted and two rolled back", v.Rollouts)
+	}
+	for _, code := range []string{"pairwise_unavailable", "pairwise_too_few", "pairwise_clean", "pairwise_regressed"} {
+		if !strings.Contains(strings.Join(v.Export, ""), `"code":"`+code+`"`) {
+			t.Errorf("no decision says %s", code)
+		}
 	}
 }

@@ -149,7 +149,7 @@ func (q Question) gate(g api.Gate, f figures, t *Tested) api.GateResult {
 		}
 	}
 	if g.Pair != "" {
-		r.Pairs, r.Null = pairFigure(f.pairs), Null(g)
+		r.Pairs, r.Null = f.pairs.Figure(), Null(g)
 	}
 	// The interval of the exact test ends at the totals, so with few failures it would hide harm: the ordinary one does not.
 	if r.Hides = hides(g, f.oneLook); r.Hides == nil {

@@ -74,8 +74,8 @@ func (q Question) couldRegressPaired(g api.Gate, f figures) bool {
 	return excludes(g, api.Difference{Lo: worst.Lo, Hi: worst.Hi}, f.margin)
 }
 
-// pairFigure is what the verdict shows of a gate's pairs.
-func pairFigure(p Pairs) *api.Pairs {
+// Figure is what a verdict shows of a gate's pairs.
+func (p Pairs) Figure() *api.Pairs {
 	out := api.Pairs{N: p.Count(), UnpairedCandidate: p.UnpairedCandidate, UnpairedBaseline: p.UnpairedBaseline}
 	if p.Table() {
 		out.PairTable = &api.PairTable{Both: p.Both, CandidateOnly: p.CandidateOnly, BaselineOnly: p.BaselineOnly, Neither: p.Neither}

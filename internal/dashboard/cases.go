@@ -18,6 +18,9 @@ type Cases interface {
 	Webhooks
 	Judging
 	Settings
+	Comparisons
+	ReleaseLists
+	Vault
 }
 
 // Sessions say who looks at a page.
@@ -34,7 +37,9 @@ type Rollouts interface {
 	Rollouts(ctx context.Context, p authority.Principal, f authority.RolloutFilter, cursor string, limit int) (api.List[api.Rollout], error)
 	Rollout(ctx context.Context, p authority.Principal, id string) (api.Rollout, error)
 	WaitRollout(ctx context.Context, p authority.Principal, id string, since int64, wait time.Duration) (api.Rollout, error)
-	Decisions(ctx context.Context, p authority.Principal, id, cursor string, limit int) (api.List[api.Decision], error)
+	// Findings reads a rollout with its newest decisions and the verdict of the last, Inputs what changed between its releases by probe.
+	Findings(ctx context.Context, p authority.Principal, id string, most int) (authority.Findings, error)
+	Inputs(ctx context.Context, p authority.Principal, id string, most int) (*authority.Inputs, error)
 	Releases(ctx context.Context, p authority.Principal, appID string) ([]api.Release, error)
 	Runs(ctx context.Context, p authority.Principal, f authority.EntryFilter, cursor string, limit int) (api.List[api.ReceiptItem], error)
 }

@@ -22,10 +22,11 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
-// Options is what the pages need. Nothing is optional but Version and Server.
+// Options is what the pages need. Nothing is optional but Version, Server and Index.
 type Options struct {
 	Cases Cases
 	Log   *slog.Logger
@@ -35,6 +36,8 @@ type Options struct {
 	Version string
 	// Server is what the settings page tells of how the server was started.
 	Server Server
+	// Index answers at / who asks for no page, such as a client of the API; without one, everybody is sent to the rollouts.
+	Index http.Handler
 }
 
 // policy lets a page load what this server serves and talk to it, nothing else.
@@ -53,6 +56,8 @@ type Handler struct {
 	assets    assets
 	templates templates
 	origins   *http.CrossOriginProtection
+	// playing is held by who plays a policy.
+	playing chan struct{}
 	// draining is done when the server shuts down: who waits for news is answered at once.
 	draining context.Context
 	drain    context.CancelFunc
@@ -62,7 +67,7 @@ type Handler struct {
 // of all pages. The error is a fault of the program: a template or an asset
 // that is not right.
 func New(o Options) (*Handler, error) {
-	h := &Handler{Options: o, mux: http.NewServeMux(), origins: http.NewCrossOriginProtection()}
+	h := &Handler{Options: o, mux: http.NewServeMux(), origins: http.NewCrossOriginProtection(), playing: make(chan struct{}, 1)}
 	h.draining, h.drain = context.WithCancel(context.Background())
 	var err error
 	if h.assets, err = loadAssets(); err != nil {
@@ -81,7 +86,7 @@ func New(o Options) (*Handler, error) {
 	for name, content := range h.assets.contents {
 		h.handle("GET "+h.assets.Asset(name), static(content, contentType(name), "public, max-age=31536000, immutable", formless))
 	}
-	h.handle("GET /{$}", http.RedirectHandler("/rollouts", http.StatusSeeOther))
+	h.handle("GET /{$}", http.HandlerFunc(h.start))
 	h.handle("GET /sign-in", h.public(h.signInForm))
 	h.handle("POST /sign-in", h.public(h.signIn))
 	for _, rt := range h.routes() {
@@ -115,6 +120,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	head.Set("Cross-Origin-Opener-Policy", "same-origin")
 	head.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.mux.ServeHTTP(w, r)
+}
+
+// start is what the address of the server alone leads to.
+func (h *Handler) start(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Vary", "Accept")
+	if h.Index != nil && !strings.Contains(r.Header.Get("Accept"), "text/html") {
+		h.Index.ServeHTTP(w, r)
+		return
+	}
+	http.Redirect(w, r, "/rollouts", http.StatusSeeOther)
 }
 
 // static serves bytes that stay as they are, and 304 to who has them.

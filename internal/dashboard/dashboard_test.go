@@ -77,9 +77,10 @@ func TestPage(t *testing.T) {
 // TestAssets follows each address in the pages and in the modules.
 func TestAssets(t *testing.T) {
 	f := newHouse(t)
+	receipt := f.tick(f.create("a").ID).Decision.EventID
 	loaded := map[string]bool{}
 	for _, page := range []string{
-		read(t, get(t, f.pages, http.MethodGet, "/verify")), f.page(f.ownerKey, "/rollouts"), f.page(f.ownerKey, "/webhooks"),
+		read(t, get(t, f.pages, http.MethodGet, "/verify")), f.page(f.ownerKey, "/rollouts"), f.page(f.ownerKey, "/receipts/"+receipt), f.page(f.ownerKey, "/webhooks"),
 	} {
 		paths := regexp.MustCompile(`/assets/[0-9a-f]{16}/[a-z0-9]+\.[a-z]+`).FindAllString(page, -1)
 		if len(paths) < 4 {

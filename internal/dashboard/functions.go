@@ -20,10 +20,11 @@ func functions() template.FuncMap {
 		"mark":    mark,
 		"short":   short,
 		"percent": func(v float64) string { return strconv.FormatFloat(v*100, 'g', 4, 64) + " %" },
-		"share":   func(v float64) string { return strconv.FormatFloat(v*100, 'f', 1, 64) + " %" },
+		"share":   shareText,
 		"runs":    func(n int64) string { return plural(n, "run") },
 		"args":    func(list ...any) []any { return list },
 		"add":     func(a, b int) int { return a + b },
+		"span":    func(seconds *int64) string { return span(time.Duration(*seconds) * time.Second) },
 	}
 }
 
@@ -55,11 +56,11 @@ func mark(code any) string {
 		return "▼"
 	case string(api.Clean), string(api.StatePromoted), string(api.Promote), api.CheckOK, string(api.DeliveryDelivered):
 		return "●"
-	case string(api.StatePaused):
+	case string(api.StatePaused), "pause":
 		return "‖"
-	case string(api.StateAborted), string(api.DeliveryFailed):
+	case string(api.StateAborted), "abort", string(api.DeliveryFailed):
 		return "✕"
-	case string(api.StateActive):
+	case string(api.StateActive), "resume":
 		return "▸"
 	case string(api.Insufficient), string(api.Hold), string(api.DeliveryPending):
 		return "■"
@@ -85,6 +86,19 @@ func plural(n int64, what string) string {
 	return strconv.FormatInt(n, 10) + " " + what
 }
 
+// span writes how long something takes, in one unit.
+func span(d time.Duration) string {
+	switch {
+	case d < 90*time.Second:
+		return strconv.Itoa(max(int(d.Seconds()), 1)) + " s"
+	case d < 90*time.Minute:
+		return strconv.Itoa(int(d.Minutes()+0.5)) + " min"
+	case d < 48*time.Hour:
+		return strconv.Itoa(int(d.Hours()+0.5)) + " h"
+	}
+	return strconv.Itoa(int(d.Hours()/24+0.5)) + " days"
+}
+
 // moment is a time and how long ago it was.
 type moment struct {
 	At  time.Time
@@ -105,3 +119,6 @@ func ago(d time.Duration) string {
 	}
 	return strconv.Itoa(int(d.Hours()/24)) + " days ago"
 }
+
+// shareText writes a share: 12.5 %.
+func shareText(v float64) string { return strconv.FormatFloat(v*100, 'f', 1, 64) + " %" }

@@ -67,8 +67,6 @@ func halvesOf(s api.Share) *halves {
 	return d
 }
 
-func shareText(v float64) string { return strconv.FormatFloat(v*100, 'f', 1, 64) + " %" }
-
 func judgeCardOf(j api.JudgeSummary) judgeCard {
 	c := judgeCard{JudgeSummary: j, Name: j.Judge.String(), Drawing: halvesOf(j.WinRate)}
 	c.Sentence = winSentence(c)

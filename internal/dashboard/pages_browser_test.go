@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"context"
+	"flag"
 	"maps"
 	"net/http/httptest"
 	"os"
@@ -70,10 +71,12 @@ func (b *tab) look(width, height int64, scheme, media string) {
 	}))
 }
 
-// picture writes what the tab shows to the directory of pictures, if there is one.
-func (b *tab) picture(name string) {
+var pictures = flag.String("pictures", "", "a directory to write pictures of all pages in all states to")
+
+// picture writes what the tab shows to a directory, if there is one.
+func (b *tab) picture(directory, name string) {
 	b.Helper()
-	if *screens == "" {
+	if directory == "" {
 		return
 	}
 	b.do(`document.activeElement?.blur()`)
@@ -82,25 +85,37 @@ func (b *tab) picture(name string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(*screens, name+".png"), small(picture), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(directory, name+".png"), small(picture), 0o644); err != nil {
 		b.Fatal(err)
 	}
 }
 
 // TestPagesInABrowser opens every page in every state, in each width and
 // scheme, and on paper: nothing complains, nothing is wider than its window.
+//
+//	go test ./internal/dashboard -run PagesInABrowser -pictures /tmp/pictures
 func TestPagesInABrowser(t *testing.T) {
 	browser := chromium(t)
 	h := newHouse(t)
-	h.clock.at = time.Now()
+	h.clock.at = time.Now().Add(-6 * time.Hour) // what is recorded below takes hours of it
 	url := h.served()
 	empty := enter(browser, t, url, h.ownerKey, "/rollouts")
-	empty.picture("rollouts-empty")
+	empty.picture(*pictures, "rollouts-empty")
+	for _, page := range []string{"releases", "compare", "vault"} {
+		empty.goTo(url + "/" + page)
+		empty.picture(*pictures, page+"-empty")
+	}
 	empty.clean()
 	ids := h.states()
 	b := enter(browser, t, url, h.ownerKey, "/rollouts")
 	for name, path := range h.everyPage(ids) {
 		b.goTo(url + path)
+		if title := eval[string](b, `document.title`); strings.Contains(title, "error") || strings.Contains(title, "ot found") {
+			t.Errorf("%s: %s", path, title)
+		}
+		if at := eval[string](b, `location.pathname`); at != strings.Split(path, "?")[0] {
+			t.Fatalf("%s leads to %s", path, at)
+		}
 		for _, c := range []struct {
 			name          string
 			width, height int64
@@ -117,7 +132,7 @@ func TestPagesInABrowser(t *testing.T) {
 				t.Errorf("%s: at %d pixels the page is wider than its window", path, c.width)
 			}
 			if c.name != "" {
-				b.picture(name + "-" + c.name)
+				b.picture(*pictures, name+"-"+c.name)
 			}
 		}
 	}
@@ -130,8 +145,24 @@ func TestPagesInABrowser(t *testing.T) {
 }
 
 // everyPage are the paths of all pages in all states, by name.
-func (h *house) everyPage(map[string]string) map[string]string {
-	pages := map[string]string{"rollouts": "/rollouts", "rollouts-none": "/rollouts?app=nobody"}
-	maps.Copy(pages, h.settingsPages())
-	return pages
+func (h *house) everyPage(ids map[string]string) map[string]string {
+	paths := map[string]string{
+		"rollouts": "/rollouts", "rollouts-none": "/rollouts?app=nobody", "create": "/rollouts/new",
+		"create-plan": "/rollouts/new?app=held&baseline=v36&candidate=v38&mode=canary&steps=10,100&gates=success:margin=0.02",
+	}
+	maps.Copy(paths, map[string]string{
+		"releases": "/releases", "releases-of": h.manyReleases(), "releases-few": "/releases/held", "releases-none": "/releases/held?environment=staging",
+		"compare": "/compare", "compare-regressed": "/compare?app=rolled-back&baseline=v36&candidate=v37&gates=success:margin=0.02%0Alatency_ms:p95:on=hold:margin=5%25",
+		"compare-clean": "/compare?app=advanced&baseline=v36&candidate=v37", "compare-few": "/compare?app=held&baseline=v36&candidate=v37",
+		"compare-pairs": h.pairedComparison(),
+		"vault":         h.fullVault(ids), "vault-rollout": "/vault?rollout=" + ids["advanced"] + "&environment=production", "vault-none": "/vault?app=nobody",
+	})
+	for name, id := range ids {
+		paths["rollout-"+name] = "/rollouts/" + id
+		if d := must(h.Rollout(h.t.Context(), h.owner, id)).LastDecision; name == "held" || name == "aborted" {
+			paths["receipt-"+name] = "/receipts/" + d.EventID
+		}
+	}
+	maps.Copy(paths, h.settingsPages())
+	return paths
 }

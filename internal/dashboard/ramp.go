@@ -14,8 +14,6 @@ type ramp struct {
 	Width int
 	// Text says the same in words.
 	Text string
-	// Observed is the candidate's share of the runs at this step, in percent; nil where it is not known.
-	Observed *float64
 }
 
 type rampStep struct {
@@ -33,8 +31,8 @@ const (
 	rampGap  = 34
 )
 
-func rampOf(r api.Rollout, observed *float64) ramp {
-	out := ramp{Observed: observed, Width: 2*rampEdge + rampGap*(len(r.Policy.Steps)-1)}
+func rampOf(r api.Rollout) ramp {
+	out := ramp{Width: 2*rampEdge + rampGap*(len(r.Policy.Steps)-1)}
 	out.Text = "step " + strconv.Itoa(r.Step) + " of " + strconv.Itoa(len(r.Policy.Steps)) + ", " + weightOf(r)
 	for i, weight := range r.Policy.Steps {
 		number := i + 1

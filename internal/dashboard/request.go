@@ -163,6 +163,9 @@ func done(code string) string {
 
 // fail shows what went wrong, and the cause of what is not for readers to the log.
 func (r *request) fail(err error) {
+	if r.Context().Err() != nil { // nobody waits for the answer any more
+		return
+	}
 	problem := authority.ProblemOf(err)
 	if problem.Status >= http.StatusInternalServerError {
 		r.h.Log.LogAttrs(r.Context(), slog.LevelError, "page failed", slog.String("path", r.URL.Path), slog.String("error", err.Error()))

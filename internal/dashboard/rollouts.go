@@ -166,7 +166,7 @@ func (h *Handler) group(under, ended []api.Rollout) []rolloutGroup {
 }
 
 func (h *Handler) rolloutRow(r api.Rollout) rolloutRow {
-	row := rolloutRow{Rollout: r, Sentence: "Nobody has ticked this rollout yet.", Ramp: rampOf(r, nil), Weight: weightOf(r), Latest: h.moment(r.CreatedAt), Why: why(r, h.Now())}
+	row := rolloutRow{Rollout: r, Sentence: "Nobody has ticked this rollout yet.", Ramp: rampOf(r), Weight: weightOf(r), Latest: h.moment(r.CreatedAt), Why: why(r, h.Now())}
 	if d := r.LastDecision; d != nil {
 		row.Sentence, row.Latest = d.Reason.Text, h.moment(d.RecordedAt)
 	}

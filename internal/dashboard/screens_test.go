@@ -4,18 +4,25 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"fmt"
 	"image"
 	"image/color"
 	"image/png"
 	"maps"
+	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+
+	"github.com/cobound/prova/api"
+	"github.com/cobound/prova/internal/authority"
 )
 
 var screens = flag.String("screens", "", "a directory to write pictures of the page to")
@@ -68,6 +75,77 @@ func TestScreens(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// TestRolloutScreens does so with a canary in the middle of its ramp, and the list that it stands in.
+func TestRolloutScreens(t *testing.T) {
+	browser := chromium(t)
+	h := newHouse(t)
+	h.clock.at = time.Now().Add(-time.Hour)
+	url := h.served()
+	id := h.canary()
+	b := enter(browser, t, url, h.ownerKey, "/rollouts/"+id)
+	for _, c := range []struct {
+		name, path    string
+		width, height int64
+		scheme, top   string
+	}{
+		{"rollouts", "/rollouts", 1080, 600, "light", ""},
+		{"rollout-light", "/rollouts/" + id, 1080, 1250, "light", ""},
+		{"rollout-dark", "/rollouts/" + id, 1080, 1000, "dark", "#looks-title"},
+		{"rollout-narrow", "/rollouts/" + id, 390, 1000, "light", ""},
+	} {
+		b.goTo(url + c.path)
+		b.look(c.width, c.height, c.scheme, "screen")
+		if eval[bool](b, `document.documentElement.scrollWidth > innerWidth`) {
+			t.Errorf("at %d pixels the page is wider than its window", c.width)
+		}
+		if c.top != "" {
+			b.do(`document.querySelector(` + quoted(c.top) + `).scrollIntoView(); scrollBy(0, -16)`)
+		}
+		b.picture(*screens, c.name)
+	}
+	b.clean()
+}
+
+// canary makes a canary that has advanced once and is watched closely, beside others.
+func (h *house) canary() string {
+	h.t.Helper()
+	for _, app := range []string{"support-bot", "search-agent"} {
+		h.create(app, func(r *api.CreateRollout) { r.Mode = api.ModeShadow })
+		h.traffic(app, 34, 3, 3, 9)
+		h.tick(must(h.Rollouts(h.t.Context(), h.owner, authority.RolloutFilter{AppID: app}, "", 1)).Items[0].ID)
+	}
+	id := h.create("claims-agent", func(r *api.CreateRollout) {
+		for _, g := range []string{"success:margin=0.02", "error:margin=0.05:on=hold", "latency_ms:mean:margin=10%:on=hold"} {
+			r.Gates = append(r.Gates, must(api.ParseGate(g)))
+		}
+	}).ID
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same traffic each time
+	batch := func(candidates, per int) {
+		var events []api.Event
+		for i := range candidates * (per + 1) {
+			release, slow := "v36", 0.0
+			if i%(per+1) == 0 {
+				release, slow = "v37", 25
+			}
+			e := event("claims-agent", release, random.Float64() > 0.08)
+			e.Metrics["error"] = api.Bool(random.Float64() < 0.03)
+			e.Metrics["latency_ms"] = api.Number(math.Round(500 + slow + 600*random.Float64()))
+			e.ProbeID = fmt.Sprintf("claim-%04d", random.IntN(300))
+			events = append(events, e)
+		}
+		h.record(h.owner, events...)
+		h.clock.pass(90 * time.Second)
+		h.tick(id)
+	}
+	for range 8 {
+		batch(5, 19)
+	}
+	for range 5 {
+		batch(5, 2)
+	}
+	return id
 }
 
 // small reduces a picture to its most frequent colours.

@@ -34,7 +34,7 @@ type settingsPage struct {
 	Judge string
 	// Log is the origin of the org's log.
 	Log    string
-	Limits []limit
+	Limits []bound
 	// Operator is whether the reader may manage orgs; the members below are empty otherwise.
 	Operator bool
 	Orgs     []api.Org
@@ -44,7 +44,7 @@ type settingsPage struct {
 	Made    *api.Org
 }
 
-type limit struct{ What, Most string }
+type bound struct{ What, Most string }
 
 func (h *Handler) settings(r *request) error {
 	return h.showSettings(r, http.StatusOK, settingsPage{})
@@ -81,7 +81,7 @@ func tickSays(s Server) string {
 	return "this server does not tick by itself, so your CD system has to (POST /api/v1/rollouts/evaluate), or start it with --tick-every 30s."
 }
 
-func limits() []limit {
+func limits() []bound {
 	count := func(n int) string { return strconv.Itoa(n) }
 	size := func(n int) string {
 		if n >= 1<<20 {
@@ -89,7 +89,7 @@ func limits() []limit {
 		}
 		return count(n>>10) + " KiB"
 	}
-	return []limit{
+	return []bound{
 		{"a request", size(api.MaxBody)},
 		{"one event", size(api.MaxEvent)},
 		{"events of a request", count(api.MaxEvents)},

@@ -48,7 +48,7 @@ func TestSecretInABrowser(t *testing.T) {
 	b.do(`document.getElementById("name").value = "an agent"; document.querySelector("input[value='audit.ingest']").click(); document.querySelector(".fields button").click()`)
 	b.until(`document.getElementById("secret")`)
 	b.look(1180, 900, "light", "screen")
-	b.picture("key-made-light")
+	b.picture(*pictures, "key-made-light")
 	secret := eval[string](b, `document.getElementById("secret").innerText`)
 	if p, err := h.Authenticate(t.Context(), secret); err != nil || p.KeyID == "" {
 		t.Errorf("%q is no key: %v", secret, err)

@@ -11,19 +11,10 @@ import (
 	"github.com/cobound/prova/internal/authority"
 )
 
-// corpus are texts that would be markup, script or an address that runs
-// something, if a page did not keep them text.
-func corpus() []string {
-	return []string{
-		`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `'><svg/onload=alert(1)>`, `</textarea></pre></code><script>alert(1)</script>`,
-		`{{.Page}}`, `javascript:alert(1)`, `<!--`, `]]><b>`, `" autofocus onfocus="alert(1)`, "\u202egnp.exe", `&lt;b&gt;`, `<a href=//evil.example>here</a>`,
-	}
-}
-
 // textOnly fails the test if a page holds markup that came in as text.
 func textOnly(t *testing.T, page string) {
 	t.Helper()
-	for _, markup := range []string{"<script>alert", "<img src=x", "<svg/onload", "</pre></code><script", `" autofocus onfocus="alert`, "<a href=//evil", `href="javascript:`, "]]><b>", "<!--"} {
+	for _, markup := range []string{"<script>pwned", "<img src=x", "<svg onload", "<iframe", `" autofocus onfocus=pwned`, "<a href=//evil", "<a href=javascript", `href="javascript:`, "]]><b>", "<!--"} {
 		if i := strings.Index(page, markup); i >= 0 {
 			t.Errorf("text became markup: %s", page[max(0, i-80):min(len(page), i+80)])
 		}

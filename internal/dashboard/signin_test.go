@@ -111,7 +111,7 @@ func TestSessionEnds(t *testing.T) {
 
 func TestLocal(t *testing.T) {
 	for next, want := range map[string]string{
-		"/rollouts/rol_1?a=b": "/rollouts/rol_1?a=b", "/": "/", "": "/rollouts", "rollouts": "/rollouts", "//evil.example": "/rollouts",
+		"/rollouts/rol_1?a=b": "/rollouts/rol_1?a=b", "/": "/", "": "/rollouts", "rollouts": "/rollouts", "//evil.example": "/rollouts", "///evil.example": "/rollouts",
 		"https://evil.example/": "/rollouts", "/\\evil.example": "/rollouts", "\\\\evil.example": "/rollouts", "/\t/evil.example": "/rollouts", "javascript:alert(1)": "/rollouts",
 		"/a\r\nSet-Cookie: x=y": "/rollouts", "/sign-in?next=/": "/rollouts", "http:/x": "/rollouts", "/%2f%2fevil": "/%2f%2fevil", "/" + strings.Repeat("a", 3000): "/rollouts",
 	} {
@@ -149,6 +149,20 @@ func TestHeaders(t *testing.T) {
 		}
 		if head.Get("X-Frame-Options") != "DENY" || head.Get("X-Content-Type-Options") != "nosniff" || head.Get("Referrer-Policy") != "no-referrer" {
 			t.Errorf("%s: %v", path, head)
+		}
+	}
+}
+
+// The address of the server alone leads a browser to the pages, and a client of the API to its index.
+func TestStart(t *testing.T) {
+	index := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("the index")) })
+	pages := must(New(Options{Index: index}))
+	if answer := get(t, pages, "GET", "/", "Accept", "text/html,application/xhtml+xml,*/*;q=0.8"); answer.StatusCode != 303 || answer.Header.Get("Location") != "/rollouts" || answer.Header.Get("Vary") != "Accept" {
+		t.Errorf("a browser: %d", answer.StatusCode)
+	}
+	for _, accept := range []string{"", "*/*", "application/json"} {
+		if answer := get(t, pages, "GET", "/", "Accept", accept); answer.StatusCode != 200 || read(t, answer) != "the index" {
+			t.Errorf("%q: %d", accept, answer.StatusCode)
 		}
 	}
 }

@@ -157,36 +157,7 @@ func Count(f *api.JudgedFigures, j Judgment) {
 		f.Repeats++
 		return
 	}
-	switch j.Verdict {
-	case api.PreferCandidate:
-		f.Wins++
-	case api.PreferBaseline:
-		f.Losses++
-	case api.PreferTie:
-		f.Ties++
-	case api.PreferNone:
-		f.NoVerdict++
-		return
-	}
-	if len(j.Answers) == 2 {
-		f.BothOrders++
-		switch a, b := j.Answers[0], j.Answers[1]; {
-		case a.Preference() == b.Preference():
-			f.Agreed++
-		case a.Verdict == api.PositionFirst && b.Verdict == api.PositionFirst:
-			f.FirstTwice++
-		case a.Verdict == api.PositionSecond && b.Verdict == api.PositionSecond:
-			f.SecondTwice++
-		}
-	}
-	b, c := j.BaselineChars, j.CandidateChars
-	if j.Verdict == api.PreferTie || b == nil || c == nil || *b == *c {
-		return
-	}
-	f.LongerKnown++
-	if (*c > *b) == (j.Verdict == api.PreferCandidate) {
-		f.LongerWins++
-	}
+	f.Count(api.Judgment{Verdict: j.Verdict, Answers: j.Answers, BaselineChars: j.BaselineChars, CandidateChars: j.CandidateChars})
 }
 
 // chain adds a judgment to the digest.

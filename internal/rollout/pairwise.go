@@ -77,7 +77,7 @@ func (r Rollout) judge(v api.PairwiseResult) (api.Outcome, api.Reason) {
 	run := "; run prova judge run --rollout " + r.ID
 	switch {
 	case r.judgeRegressed(v):
-		return api.Regressed, because(ReasonPairwiseRegressed, "the judge prefers the baseline: the candidate "+counted(f)+", "+rate(v), params)
+		return api.Regressed, because(ReasonPairwiseRegressed, "the judge prefers the baseline: "+rate(v)+" after "+tested(v), params)
 	case v.Judge == nil && v.OtherJudge > 0:
 		params["other_judge"] = v.OtherJudge
 		return api.Insufficient, because(ReasonPairwiseOther, fmt.Sprintf("the %s of another judge than the policy's %s, which has given none%s", judgmentsAre(v.OtherJudge), p.Judge, run), params)
@@ -96,7 +96,29 @@ func (r Rollout) judge(v api.PairwiseResult) (api.Outcome, api.Reason) {
 		params["age_seconds"], params["max_age"] = age, p.MaxAge
 		return api.Insufficient, because(ReasonPairwiseStale, fmt.Sprintf("the judge's newest verdict is %s old and may be %s%s", about(age), about(p.MaxAge), run), params)
 	}
-	return api.Clean, because(ReasonPairwiseClean, "the candidate "+counted(f)+", "+rate(v)+": the judge does not find it worse", params)
+	return api.Clean, because(ReasonPairwiseClean, "the candidate "+counted(f)+"; "+rate(v)+" after "+tested(v)+": the judge does not find it worse", params)
+}
+
+// WithoutJudge is a policy without its judge, for simulations, which have none:
+// the gates keep their shares of the error budget, and the judge's is not spent.
+func WithoutJudge(p api.Policy) api.Policy {
+	if !p.RequirePairwise {
+		return p
+	}
+	if n := countOn(p.Gates, api.OnRollback); p.Pairwise.On == api.OnRollback && n > 0 {
+		p.ErrorBudget = p.ErrorBudget * float64(n) / float64(n+1)
+	}
+	p.RequirePairwise, p.Pairwise = false, nil
+	return p
+}
+
+func countOn(gates []api.Gate, on api.On) (n int) {
+	for _, g := range gates {
+		if g.On == on {
+			n++
+		}
+	}
+	return n
 }
 
 // judgeRegressed: the test crossed its boundary, or, where each look stands for
@@ -143,7 +165,7 @@ func HalfTies(f api.JudgedFigures) *float64 {
 	if n == 0 {
 		return nil
 	}
-	rate := (float64(f.Wins) + float64(f.Ties)/2) / float64(n)
+	rate := float64(2*f.Wins+f.Ties) / float64(2*n) // whole numbers, so that nothing can be fused
 	return &rate
 }
 
@@ -169,6 +191,15 @@ func rate(v api.PairwiseResult) string {
 		return fmt.Sprintf("a win rate of %s (%s … %s)", compare.FormatValue(g, *w.Value), compare.FormatValue(g, *w.Lo), compare.FormatValue(g, *w.Hi))
 	}
 	return "no win rate"
+}
+
+// tested says how many decided pairs the interval is about: a test that has crossed its boundary takes no more.
+func tested(v api.PairwiseResult) string {
+	n := v.Figures.Decided()
+	if v.AtLook != nil && v.Ledger != nil {
+		n = int64(2 * v.Ledger.Information) // a pair has half a unit of it
+	}
+	return plural(n, "decided pair")
 }
 
 func judgmentsAre(n int64) string {

@@ -61,6 +61,8 @@ type watched struct {
 	counts map[api.Preference]int64
 	newest time.Time
 	whose  *api.Judge
+	// lead is the most by which losses were ever ahead of wins.
+	lead int64
 }
 
 // judged records verdicts: of a judge that is fair, that always finds for one
@@ -88,6 +90,7 @@ func (w *watched) judged(t *rapid.T) {
 		if w.counts[verdict]++; verdict != api.PreferNone {
 			w.newest = w.now
 		}
+		w.lead = max(w.lead, w.counts[api.PreferBaseline]-w.counts[api.PreferCandidate])
 	}
 }
 
@@ -161,8 +164,7 @@ func (w *watched) decide() {
 		}
 		w.fresh, w.baselineReported = 0, 0
 	case api.Rollback:
-		losses := w.counts[api.PreferBaseline]
-		byJudge := policy.RequirePairwise && policy.Pairwise.On == api.OnRollback && losses > 1 && losses > w.counts[api.PreferCandidate]
+		byJudge := policy.RequirePairwise && policy.Pairwise.On == api.OnRollback && w.lead > 1
 		if !byJudge && (w.reported == 0 || w.everReported == 0 || w.failed == 0) {
 			w.t.Fatalf("rolled back on %d candidate runs, %d failures, %d baseline runs: %s", w.reported, w.failed, w.everReported, d.Reason.Text)
 		}

@@ -215,6 +215,12 @@ func (p *play) script(text string) {
 			}
 		case f[0] == "otherwise": // another judge's wins
 			p.judge(api.Judge{Model: "judge-2"}, api.PreferCandidate, number(1))
+		case f[0] == "repeated": // losses of pairs that the judge had judged before
+			from := len(p.judgments)
+			p.judge(theJudge(), api.PreferBaseline, number(1))
+			for i := range p.judgments[from:] {
+				p.judgments[from+i].Repeat = true
+			}
 		case f[0] == "days":
 			p.now = p.now.AddDate(0, 0, number(1))
 		case f[0] == "tick":
@@ -325,6 +331,24 @@ func TestScripts(t *testing.T) {
 			days 8
 			tick -> hold 5 pairwise_stale
 			judged 1 0 0 0
+			tick -> promote 25`},
+		"a pair counts once, and judging it again keeps nothing fresh": {judged, `
+			runs 30 19 failing 3 57
+			judged 6 6 0 0
+			repeated 60
+			days 8
+			repeated 5
+			tick -> hold 5 pairwise_stale`},
+		"without a limit no verdict is stale": {api.CreateRollout{Mode: api.ModeCanary, RequirePairwise: true, Pairwise: &api.CreatePairwise{MinPairs: minRuns(10), MaxAge: minRuns(0)}}, `
+			runs 30 19 failing 3 57
+			judged 10 5 0 0
+			days 900
+			tick -> promote 25`},
+		"pairs that could not have regressed say nothing": {api.CreateRollout{Mode: api.ModeCanary, RequirePairwise: true, ErrorBudget: ptr(0.0002), MinRuns: minRuns(100), Pairwise: &api.CreatePairwise{MinPairs: minRuns(5)}}, `
+			runs 100 19 failing 3 57
+			judged 6 0 0 0
+			tick -> hold 5 pairwise_too_few
+			judged 60 0 0 0
 			tick -> promote 25`},
 		"what came without a verdict keeps nothing fresh": {judged, `
 			runs 30 19 failing 3 57

@@ -31,6 +31,14 @@ const MostExplained = 3000
 // candidate; the intervals say what that leaves open. It fails where Play does,
 // and with ErrTooLong where the plan has more than MostExplained candidate runs.
 func Expect(p api.Policy, truth []Truth, seed stats.Seed, workers int, progress func(share float64) bool) ([]Expectation, error) {
+	return expect(p, truth, seed, MostRollouts, workers, progress)
+}
+
+// MostRollouts is how many rollouts of each candidate are played at most.
+const MostRollouts = 1000
+
+func expect(p api.Policy, truth []Truth, seed stats.Seed, most, workers int, progress func(share float64) bool) ([]Expectation, error) {
+	p = rollout.WithoutJudge(p)
 	s := Scenario{Policy: p, Arrivals: Proportional, BlockRuns: rollout.MinCandidate}
 	s.Policy.Gates = nil
 	for i, g := range p.Gates {
@@ -44,7 +52,7 @@ func Expect(p api.Policy, truth []Truth, seed stats.Seed, workers int, progress 
 	if planned > MostExplained {
 		return nil, ErrTooLong
 	}
-	rollouts := int(min(max(100_000/(planned*int64(max(len(s.Truth), 1))), 100), 1000))
+	rollouts := int(min(max(100_000/(planned*int64(max(len(s.Truth), 1))), 100), MostRollouts, int64(most)))
 	list := s.candidates()
 	for i := range list {
 		s.Truth = list[i].Truth

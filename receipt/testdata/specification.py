@@ -146,7 +146,7 @@ for c in load("looks.json")["cases"]:
     same(sha256(sha256(t.state()).digest()).hexdigest(), c["state_digest"], c["name"] + " state digest")
 
 
-# The replay of rollouts.json: rollouts of one gate, success:rate, better higher.
+# The replay of rollouts.json: rollouts of one gate, success:rate, better higher, one of them with a judge.
 
 def when(body):
     return datetime.strptime(body["recorded_at"], "%Y-%m-%dT%H:%M:%S.%fZ")
@@ -196,7 +196,7 @@ class Side:
         self.n, self.failures, self.fresh = self.n + 1, self.failures + (value == 0), self.fresh + fresh
 
 
-def difference(recorded):
+def difference(recorded, apart=rates_apart):
     """The interval of the last look, of successes."""
     t = recorded.test
     if not recorded.tested or not recorded.varied:
@@ -210,8 +210,97 @@ def difference(recorded):
             row_shares = [shares(p) for _, p in zip(rows, posteriors(nodes, t.scores[0], t.runs))]
     strata = [(t.strata[key], recorded.odds[key]) for key in sorted(t.strata)]
     threshold = struct.unpack(">d", recorded.threshold)[0]
-    estimate, lo, hi = interval(Tilt(rows, nodes, row_shares), t.score, recorded.level, recorded.mean, strata, threshold, recorded.regressed)
+    estimate, lo, hi = interval(Tilt(rows, nodes, row_shares), t.score, recorded.level, recorded.mean, strata, threshold, recorded.regressed, apart)
     return -estimate, -hi, -lo
+
+
+class Judge:
+    """The judge's gate of a policy under guarantee rollout."""
+
+    def __init__(self, policy, index, budget):
+        self.asked, self.since, self.next, self.digest = policy["pairwise"], index, index, b""
+        self.min_pairs, self.max_age = self.asked["min_pairs"], self.asked["max_age"]
+        self.test = Recorded(Test(budget, float(self.min_pairs) / 2, min(self.min_pairs, 30)))
+        self.judge, self.other, self.newest, self.block, self.closed, self.here = None, 0, None, 0, 0, []
+        self.figures = dict.fromkeys(("wins", "losses", "ties", "no_verdict", "repeats", "both_orders", "agreed", "first_twice", "second_twice",
+                                      "longer_wins", "longer_known"), 0)
+        self.reachable = self.regressed = False
+
+    def counts(self, judge):
+        return judge == self.judge if self.judge else all(judge.get(k, "") == v for k, v in self.asked.get("judge", {}).items())
+
+    def hear(self, judgments):
+        """judgments: index and body of those of both releases since the evidence began."""
+        settled, looks = set(), []
+        for index, b in judgments:
+            key = (canonical(b["judge"]), b["probe_id"])
+            if index >= self.next:
+                if len(looks) == 20:
+                    return looks, True
+                self.next, self.digest = index + 1, heard(self.digest, index, b["verdict"])
+                if self.counts(b["judge"]):
+                    self.judge = b["judge"]
+                    self.add(b, key in settled)
+                    looks += self.close()
+                else:
+                    self.other += 1
+            if b["verdict"] != "none":
+                settled.add(key)
+        return looks, False
+
+    def add(self, b, repeat):
+        f, verdict = self.figures, b["verdict"]
+        f[{"candidate": "wins", "baseline": "losses", "tie": "ties", "none": "no_verdict"}[verdict] if not repeat else "repeats"] += 1
+        if repeat or verdict == "none":
+            return
+        self.newest = when(b)
+        self.here.append(verdict)
+        said = [a["verdict"] for a in b.get("answers", [])]
+        if len(said) == 2:
+            preferred = [{"first": a["first"], "second": "baseline" if a["first"] == "candidate" else "candidate"}.get(a["verdict"], a["verdict"]) for a in b["answers"]]
+            f["both_orders"] += 1
+            f["agreed"] += preferred[0] == preferred[1]
+            f["first_twice"] += said == ["first"] * 2 and preferred[0] != preferred[1]
+            f["second_twice"] += said == ["second"] * 2 and preferred[0] != preferred[1]
+        lengths = [b.get("baseline_chars"), b.get("candidate_chars")]
+        if verdict != "tie" and None not in lengths and lengths[0] != lengths[1]:
+            f["longer_known"] += 1
+            f["longer_wins"] += (lengths[1] > lengths[0]) == (verdict == "candidate")
+
+    def close(self):
+        wins, losses = self.here.count("candidate"), self.here.count("baseline")
+        n = wins + losses
+        if len(self.here) < 5 or self.closed >= self.min_pairs and float(self.closed + n) < 1.05 * self.closed:
+            return []
+        self.here, self.block, self.closed = [], self.block + 1, self.closed + n
+        if n == 0 or self.regressed:
+            return []
+        got = self.test.look(0, 2, losses, n, wins, n)
+        self.reachable |= got["tested"] and got["boundary"] <= self.test.test.top
+        self.regressed = got["regressed"]
+        return [(self.block, (0, 2, losses, n, wins, n), got)]
+
+    def result(self, now):
+        """What stands in verdict.pairwise, and can be had from part two without words."""
+        f, t = self.figures, self.test
+        n = f["wins"] + f["losses"]
+        age = int((now - self.newest).total_seconds()) if self.newest else None
+        if self.regressed:
+            verdict, code = "regressed", "pairwise_regressed"
+        elif not self.judge:
+            verdict, code = "insufficient", "pairwise_other_judge" if self.other else "pairwise_unavailable"
+        elif n < self.min_pairs or not self.reachable:
+            verdict, code = "insufficient", "pairwise_too_few"
+        elif 0 < self.max_age < age:
+            verdict, code = "insufficient", "pairwise_stale"
+        else:
+            verdict, code = "clean", "pairwise_clean"
+        lo, hi = wilson(float(f["wins"]), float(n), 1.9599639845400536)
+        rate = {"x": f["wins"], "n": n, "value": f["wins"] / n if n else None, "lo": lo if n else None, "hi": hi if n else None}
+        d = difference(t, pairs_apart)
+        decided = n + f["ties"]
+        return {"judge": self.judge, "figures": f, "other_judge": self.other, "win_rate": rate, "age_seconds": age, "verdict": verdict, "code": code,
+                "win_rate_half_ties": (f["wins"] + f["ties"] / 2) / decided if decided else None, "at_look": d and tuple((1 + v) / 2 for v in d)}
 
 
 class Rollout:
@@ -225,7 +314,11 @@ class Rollout:
             if w < 100:
                 self.planned += float(p["min_runs"]) * float(100 - w) / 100
         n = p["min_runs"] * (len(p["steps"]) - 1)
-        args = (p["error_budget"], self.planned, p["first_look"])
+        asked = p.get("pairwise")
+        budget = p["error_budget"] / (2 if asked and asked["on"] == p["gates"][0]["on"] else 1)
+        self.judge = Judge(p, index + 1, budget) if asked else None
+        self.step_at = when(body)
+        args = (budget, self.planned, p["first_look"])
         self.test = Recorded(History(*args, weight(n, history[1]), *history) if history[1] else Test(*args))
         self.first_epoch = epoch
         self.state, self.step, self.step_from, self.fresh, self.since = "active", 1, index + 1, 0, index + 1
@@ -306,7 +399,7 @@ class Rollout:
         estimate = 0.0 if abs(d[0]) <= e else d[0]
         return (estimate, *(estimate if abs(v - estimate) <= e else v for v in d[1:]))
 
-    def tick(self):
+    def tick(self, judgments, now):
         looks, blocks = [], []
         for b in self.closed[:60]:
             number, epoch, first, last, digest, historical, counts = b
@@ -331,11 +424,15 @@ class Rollout:
             self.looked = number
             if self.regressed:
                 break
-        more = len(self.closed) > 60
+        more, judged = len(self.closed) > 60, False
         self.closed = [b for b in self.closed if b[0] > self.looked]
-        if self.regressed:
+        if self.judge:
+            new, left = self.judge.hear([j for j in judgments if j[1]["subject"] == {"baseline_release": self.baseline, "candidate_release": self.candidate}
+                                         and j[0] >= self.judge.since])
+            looks, more, judged = looks + new, more or left, self.judge.regressed
+        if self.regressed or judged:
             decision = "rollback"
-        elif more or self.state == "paused" or not self.tested or not self.reachable or self.fresh < self.policy["min_runs"]:
+        elif more or self.state == "paused" or self.judge and self.judge.result(now)["verdict"] != "clean" or not self.tested or not self.reachable or self.fresh < self.policy["min_runs"]:
             decision = "hold"
         else:
             decision = "promote"
@@ -351,6 +448,7 @@ bodies = [l["receipt"]["body"] for l in lines[1:-1]]
 epoch = span = runs_of_epoch = 0
 began = None
 rollouts, by_run, units, cohorts, decisions, pending = {}, {}, {}, {}, 0, {}
+judgments, calibrations = [], []
 tick_at = sorted((b["evidence"]["log_size"], i) for i, b in enumerate(bodies) if b["kind"] == "rollout_decision" and "evidence" in b)
 
 
@@ -373,7 +471,8 @@ for i, b in enumerate(bodies):
                 strata.append({"span": s, **found})
                 spans.append([cohorts.get((s, release)) for release in (r.candidate, r.baseline)])
         one_look = r.one_look(spans)
-        pending[at] = r.tick() + (strata, one_look, difference(r.test))
+        now = r.step_at + timedelta(seconds=bodies[at]["evidence"]["step_seconds"])
+        pending[at] = r.tick(judgments, now) + (strata, one_look, difference(r.test), r.judge and r.judge.result(now))
     if b["kind"] in ("agent_run", "rollout_created") and epoch == 0:
         begin(b, i, True)
     if b["kind"] == "agent_run":
@@ -399,6 +498,10 @@ for i, b in enumerate(bodies):
             cohorts[run_span, release].add(units[b["run_id"]], b["metrics"]["success"])
         for r in rollouts.values():
             r.outcome(i, index, run_epoch, release, b["metrics"])
+    if b["kind"] == "pairwise_judgment":
+        judgments.append((i, b))
+    if b["kind"] == "judge_calibration":
+        calibrations.append({**b["calibration"], "event_id": b["event_id"], "recorded_at": b["recorded_at"]})
     if b["kind"] == "rollout_created":
         same(sha256(canonical(b["policy"]).encode()).hexdigest(), b["policy_digest"], "policy digest")
         past = []
@@ -425,7 +528,7 @@ for i, b in enumerate(bodies):
         r.state = {"pause": "paused", "resume": "active"}[b["action"]]
     if b["kind"] == "rollout_decision":
         decisions += 1
-        looks, blocks, decision, strata, one_look, tested = pending.pop(i)
+        looks, blocks, decision, strata, one_look, tested, judged = pending.pop(i)
         gate = b["verdict"]["gates"][0]
         for name, here in (("difference", tested), ("one_look", one_look)):
             shown = gate.get(name)
@@ -434,16 +537,25 @@ for i, b in enumerate(bodies):
         same(blocks, b["evidence"]["blocks"], "blocks of receipt %d" % i)
         same(len(looks), len(b["evidence"]["looks"]), "looks of receipt %d" % i)
         for (number, args, got), want in zip(looks, b["evidence"]["looks"]):
-            same((number, args), (want["block"], (want["stratum"], 1 if want.get("historical") else 0, want["candidate"]["failures"], want["candidate"]["runs"],
+            design = 2 if want["gate"] == "pairwise" else 1 if want.get("historical") else 0
+            same((number, args), (want["block"], (want["stratum"], design, want["candidate"]["failures"], want["candidate"]["runs"],
                                                   want["baseline"]["failures"], want["baseline"]["runs"])), "what look %d is of" % want["number"])
             for member, value in got.items():
                 same(value, want[member], "look %d, %s" % (want["number"], member))
             r.ledger = chain(r.ledger, canonical(want).encode())
         same(r.ledger, b["evidence"]["ledger_digest"], "ledger of receipt %d" % i)
-        same(sha256(sha256(r.test.state()).digest()).hexdigest(), b["evidence"]["state_digest"], "state of receipt %d" % i)
+        states = [r.test] + ([r.judge.test] if r.judge else [])
+        same(sha256(b"".join(sha256(t.state()).digest() for t in states)).hexdigest(), b["evidence"]["state_digest"], "state of receipt %d" % i)
+        if r.judge:
+            j, shown = r.judge, b["verdict"]["pairwise"]
+            same({"since": j.since, "next": j.next, "digest": j.digest.hex()}, b["evidence"]["judgments"], "judgments of receipt %d" % i)
+            apart = shown.get("at_look")
+            same(judged, {**{name: shown.get(name) for name in judged}, "code": shown["reason"]["code"],
+                          "at_look": apart and (apart["estimate"], apart["lo"], apart["hi"])}, "judge of receipt %d" % i)
+            same(next((c for c in reversed(calibrations) if c["judge"] == j.judge), None), shown["calibration"], "calibration of receipt %d" % i)
         same((decision, r.fresh, r.state), (b["decision"], b["fresh_runs"], b["state_before"]), "decision of receipt %d" % i)
         if decision != "hold":
-            r.step, r.fresh, r.step_from = r.step + (decision == "promote"), 0, i + 1
+            r.step, r.fresh, r.step_from, r.step_at = r.step + (decision == "promote"), 0, i + 1, when(b)
             r.state = "rolled_back" if decision == "rollback" else "promoted" if r.step == len(r.policy["steps"]) else r.state
             begin(b, i, True)
             if r.state in ("rolled_back", "promoted"):

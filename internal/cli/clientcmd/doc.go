@@ -1,5 +1,5 @@
 // Package clientcmd has the commands of prova that talk to a server through
-// the SDK and belong to no program of their own: runs, keys, webhooks,
+// the SDK and belong to no program of their own: runs, judges, keys, webhooks,
 // receipts and orgs.
 package clientcmd
 

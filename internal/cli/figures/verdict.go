@@ -24,11 +24,26 @@ func Verdict(v api.Verdict, style cli.Style, columns int) []string {
 		lines = append(lines, "")
 	}
 	if v.Pairwise != nil {
-		lines = append(lines, style.Bold("pairwise judge")+"  "+Word(v.Pairwise.Verdict, style), "  "+cli.Plain(v.Pairwise.Reason.Text), "")
+		lines = append(append(lines, pairwise(*v.Pairwise, style, columns)...), "")
 	}
 	lines = append(lines, Checks(v.Checks, style, columns)...)
 	for len(lines) > 0 && lines[len(lines)-1] == "" {
 		lines = lines[:len(lines)-1]
+	}
+	return lines
+}
+
+// pairwise draws the judge's gate: why it is as it is, then what the judge's judgments add up to.
+func pairwise(p api.PairwiseResult, style cli.Style, columns int) []string {
+	lines := []string{style.Bold("pairwise judge") + "  " + Word(p.Verdict, style)}
+	for _, line := range cli.Wrap(cli.Plain(p.Reason.Text), max(columns-4, 20)) {
+		lines = append(lines, "  "+line)
+	}
+	if p.Judge == nil {
+		return lines
+	}
+	for _, line := range Judged(api.JudgeSummary{Judge: *p.Judge, Figures: p.Figures, WinRate: p.WinRate, HalfTies: p.HalfTies, Calibration: p.Calibration}, style) {
+		lines = append(lines, "  "+line)
 	}
 	return lines
 }

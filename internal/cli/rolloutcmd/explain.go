@@ -18,15 +18,7 @@ import (
 )
 
 // explanation is what a policy will do, before anything is created.
-type explanation struct {
-	Engine string     `json:"engine"`
-	Policy api.Policy `json:"policy"`
-	Plan   api.Plan   `json:"plan"`
-	// Assumed says in words what the simulation takes for true, and why.
-	Assumed     []string               `json:"assumed"`
-	RunsPerHour float64                `json:"runs_per_hour,omitempty"`
-	Expected    []simulate.Expectation `json:"expected"`
-}
+type explanation struct{ simulate.Explanation }
 
 // explain plays the policy that would be created, and creates nothing.
 func (c Create) explain(ctx context.Context, env *cli.Env, r api.CreateRollout) error {
@@ -34,7 +26,7 @@ func (c Create) explain(ctx context.Context, env *cli.Env, r api.CreateRollout) 
 	if err != nil {
 		return err
 	}
-	policy, wrong := rollout.NewPolicy(r, known.metrics)
+	policy, wrong := rollout.NewPolicy(r, known.Metrics)
 	if len(wrong) > 0 {
 		all := make([]error, len(wrong))
 		for i, w := range wrong {
@@ -42,24 +34,8 @@ func (c Create) explain(ctx context.Context, env *cli.Env, r api.CreateRollout) 
 		}
 		return cli.Usagef("%w", errors.Join(all...))
 	}
-	e := explanation{Engine: api.Engine, Policy: policy, RunsPerHour: known.perHour}
-	traffic := rollout.Traffic{RunsPerHour: known.perHour}
-	truth := make([]simulate.Truth, len(policy.Gates))
-	counted, _ := rollout.RateGate(policy)
-	for i, g := range policy.Gates {
-		var runs int
-		truth[i], runs = known.truth(g)
-		if g.On == api.OnWarn {
-			continue
-		}
-		e.Assumed = append(e.Assumed, assumed(g, truth[i], runs, known.without))
-		if g == counted && runs > 0 {
-			traffic.FailureRate, traffic.Runs = truth[i].Baseline[0], int64(runs)
-		}
-	}
-	e.Plan = rollout.PlanOf(policy, traffic)
 	progress := env.NewProgress()
-	e.Expected, err = simulate.Expect(policy, truth, 1, runtime.GOMAXPROCS(0), func(share float64) bool {
+	x, err := simulate.Explain(policy, known, simulate.MostRollouts, runtime.GOMAXPROCS(0), func(share float64) bool {
 		progress.Show(share, "playing rollouts")
 		return ctx.Err() == nil
 	})
@@ -67,31 +43,17 @@ func (c Create) explain(ctx context.Context, env *cli.Env, r api.CreateRollout) 
 	switch {
 	case errors.Is(err, simulate.ErrTooLong):
 		return cli.Usagef("the plan has %d candidate runs, and at most %d are simulated while you wait; prova-eval simulate plays longer ones",
-			e.Plan.Runs, simulate.MostExplained)
+			x.Plan.Runs, simulate.MostExplained)
 	case errors.Is(err, simulate.ErrStopped):
 		return ctx.Err()
 	case err != nil:
 		return err
 	}
+	e := explanation{x}
 	if c.JSON.JSON {
-		return env.PrintJSON(e)
+		return env.PrintJSON(x)
 	}
 	return env.Print(e.text(env.Out()))
-}
-
-// assumed says what one metric is taken to be like.
-func assumed(g api.Gate, t simulate.Truth, runs int, without string) string {
-	text := fmt.Sprintf("%s fails in %s of the baseline's runs", g.Metric, share(t.Baseline[0]))
-	switch {
-	case t.Shape != simulate.Bernoulli:
-		text = fmt.Sprintf("%s is lognormal around %.4g with sigma %.2g", g.Metric, t.Baseline[0], t.Sigma)
-	case g.Better == api.BetterLower:
-		text = fmt.Sprintf("%s in %s of the baseline's runs", g.Metric, share(t.Baseline[0]))
-	}
-	if runs > 0 {
-		return text + ", as in its last " + strconv.Itoa(runs)
-	}
-	return text + ", for example: " + without
 }
 
 // text is the explanation for people.
@@ -113,6 +75,9 @@ func (e explanation) text(style cli.Style) string {
 	t := e.table()
 	b.WriteString("\n" + t.Text(style) + "\n")
 	note := fmt.Sprintf("Nothing was created. Each line is %d rollouts played through the engine (seed 1, %s); runs are the candidate's, and half of the rollouts need no more.", e.Expected[0].Rollouts, e.Engine)
+	if e.Policy.RequirePairwise {
+		note += " The judge was not played: it can hold a rollout or, unless it is on hold, roll one back, and never promotes one by itself."
+	}
 	for _, line := range cli.Wrap(note, 96) {
 		b.WriteString(style.Dim(line) + "\n")
 	}

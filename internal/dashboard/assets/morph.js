@@ -50,7 +50,7 @@ function update(old, want) {
     return;
   }
   if (old.hasAttribute("data-keep") && old.contains(document.activeElement)) return; // somebody is at it
-  const keep = kept[old.nodeName] ?? [];
+  const keep = old.type === "hidden" ? [] : (kept[old.nodeName] ?? []);
   for (const { name } of [...old.attributes]) if (!want.hasAttribute(name) && !keep.includes(name)) old.removeAttribute(name);
   for (const { name, value } of want.attributes) if (!keep.includes(name) && old.getAttribute(name) !== value) old.setAttribute(name, value);
   if (old.nodeName === "TEXTAREA" || old.nodeName === "SELECT") return;

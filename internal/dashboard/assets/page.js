@@ -3,12 +3,12 @@
 
 import { decode, encode, member, parse } from "./json.js";
 import { missing } from "./ed25519.js";
-import { parseKeys } from "./keys.js";
 import { unwrap, verify } from "./receipt.js";
 import { proofHeader } from "./log.js";
 import { element, fillChecks, headline, shown, showTree } from "./view.js";
 import { Changer } from "./change.js";
 import { sample } from "./sample.js";
+import { trustOf } from "./trust.js";
 
 const $ = (id) => document.getElementById(id);
 const empty = [...$("signed").childNodes]; // where to get a receipt
@@ -17,7 +17,6 @@ let dropped; // bytes of a file, which the text area cannot hold exactly
 let trust = { reason: "no keys yet" };
 let proof = "";
 let turn = 0;
-let serverKeys;
 const lacking = missing();
 const changer = new Changer(() => trust, () => proof);
 
@@ -34,30 +33,9 @@ function bytesOf(text) {
   return Uint8Array.from(bytes);
 }
 
-async function fetchKeys() {
-  const answer = await fetch("/api/v1/keys", { credentials: "omit", cache: "no-store", referrerPolicy: "no-referrer" });
-  if (!answer.ok) throw new Error(`the server answers ${answer.status}`);
-  return parseKeys(await answer.text());
-}
-
 async function findTrust() {
   const lacks = await lacking;
-  if (lacks) return { reason: lacks };
-  const pasted = $("keys").value;
-  if (pasted.trim() !== "") {
-    try {
-      return { keys: await parseKeys(pasted), source: pasted === sample.keys ? "sample" : "pasted" };
-    } catch (err) {
-      return { reason: `the keys that you pasted cannot be used: ${err.message}` };
-    }
-  }
-  serverKeys ??= fetchKeys();
-  try {
-    return { keys: await serverKeys, source: "server" };
-  } catch (err) {
-    serverKeys = undefined; // the next attempt asks again
-    return { reason: `the keys of this server could not be had: ${err.message}` };
-  }
+  return lacks ? { reason: lacks } : trustOf($("keys").value, sample.keys);
 }
 
 // proofText takes the text of a proof, or the answer of the API that holds it.

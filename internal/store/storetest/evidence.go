@@ -36,6 +36,10 @@ func testWritesNeedTheLock(f *fixture) {
 		"epoch":  func(tx authority.Tx) error { return tx.SaveEpoch(authority.Epoch{Number: 1}) },
 		"cohort": func(tx authority.Tx) error { return tx.SaveCohort(authority.Cohort{Span: 1}) },
 		"block":  func(tx authority.Tx) error { return tx.SaveBlock(authority.BlockRecord{RolloutID: "ro_1", Number: 1}) },
+		"judgment": func(tx authority.Tx) error {
+			return tx.AddJudgments([]authority.JudgmentRecord{judgmentAt(1, "p1", "j1", true)})
+		},
+		"calibration": func(tx authority.Tx) error { return tx.AddCalibration("a", "production", "j1", 1) },
 	} {
 		if err := f.Update(f.ctx(), "acme", write); err == nil {
 			f.Errorf("%s: saved without the lock", name)

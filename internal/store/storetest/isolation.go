@@ -28,6 +28,9 @@ func (f *fixture) fill(org, mark string) {
 			tx.SaveBlock(authority.BlockRecord{RolloutID: "ro_1", Number: 2, Doc: []byte(mark)}),
 			tx.AddDecision("ro_1", api.Decision{Sequence: 1, Actor: mark}),
 			tx.AddAttempt("d1", api.Attempt{Number: 1, At: start, Answer: mark}),
+			tx.AddJudgments([]authority.JudgmentRecord{{AppID: "bot", Environment: "production", Baseline: "v1", Candidate: "v2", ProbeID: "probe", Judge: "j", Decided: true, Doc: []byte(mark)}}),
+			tx.AddCalibration("bot", "production", "j", 0),
+			tx.SaveJudgeJob(authority.JobRecord{ID: "job_1", RolloutID: "ro_1", Doc: []byte(mark)}),
 			tx.SaveAPIKey(k),
 		} {
 			if err != nil {
@@ -104,6 +107,19 @@ func look(s authority.Snapshot) map[string]any {
 	one("witness state", v20, err)
 	v21, err := s.WitnessStates()
 	keep("witness states", v21, err, len(v21))
+	on := authority.JudgmentFilter{AppID: "bot", Environment: "production", Baseline: "v1", Candidate: "v2"}
+	v22, err := s.Judgments(on, 9)
+	keep("judgments", v22, err, len(v22))
+	v23, err := s.JudgedProbes(on, "j", []string{"probe"})
+	keep("judged probes", v23, err, len(v23))
+	v24, err := s.Calibration("bot", "production", "j")
+	one("calibration", v24, err)
+	v25, err := s.ProbeRuns("bot", "production", []string{""}, "", 9)
+	keep("runs of probes", v25, err, len(v25))
+	v26, err := s.JudgeJob("job_1")
+	one("judging job", v26, err)
+	v27, err := s.JudgeJobs("ro_1", 9)
+	keep("judging jobs", v27, err, len(v27))
 	return found
 }
 
@@ -117,7 +133,7 @@ func testIsolation(f *fixture) {
 	}
 	var before map[string]any
 	f.view("acme", func(s authority.Snapshot) error { before = look(s); return nil })
-	if len(before) != 28 {
+	if len(before) != 34 {
 		f.Errorf("acme sees %d things of its own, want 28", len(before))
 	}
 

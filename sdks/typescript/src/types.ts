@@ -49,8 +49,10 @@ export interface CreateRollout {
   error_budget?: number;
   promote_on?: "not_regressed" | "non_inferior";
   promote_margin?: number;
+  /** Also require the recorded judgments of a judge. */
   require_pairwise?: boolean;
-  pairwise?: Record<string, unknown>;
+  /** What is asked of the judge: decided pairs (30), the age of its newest verdict in seconds (604800), whose judgments count, and what a regression does (rollback). */
+  pairwise?: { min_pairs?: number; max_age?: number; judge?: { model?: string; version?: string; template?: string }; on?: "rollback" | "hold" };
   baseline?: "auto" | "concurrent";
   srm?: "hold" | "warn" | "off";
   unit?: "run" | "unit";

@@ -11,8 +11,8 @@ from .bootstrap import Means, bootstrap_means
 from .cohort import Stratum
 from .exact import NoInterval
 from .floats import critical, normal_quantile
+from .gatetest import GateTest
 from .intervals import Arms, Difference, Interval, Share, mover, newcombe_paired, stratified_newcombe, weight, wilson_of
-from .ledger import GateTest
 from .policy import MEAN, QUANTILES, RATE, Gate, Policy
 from .sentences import amount, percentage, shown_difference, shown_margin
 from .summary import Shift, Summary, quantile_limits, seed

@@ -3,85 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
-from typing import Any, Dict, List, Optional, Tuple
+from dataclasses import dataclass
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from .blocks import Block, Part, history_counts, Tally, Pairs
+from .blocks import Block, history_counts, Tally, Pairs
 from .canonical import dump
 from .cohort import History
-from .exact import HISTORICAL, PAIRED, CONCURRENT, Block as Counted, Look, Refused, Test
-from .intervals import Share, weight
+from .exact import Test
+from .gatetest import GateTest
+from .intervals import weight
+from .judged import Judged, Judgment, judging
 from .policy import MEAN, Gate, Policy
-
-
-@dataclass
-class GateTest:
-    """The test of one gate between two looks. A new one is made at each."""
-
-    gate: Gate
-    budget: float = 0.0
-    planned: float = 0.0
-    test: Optional[Test] = None  # none of a gate that only warns
-    last: Optional[Look] = None
-    strata: int = 0  # epochs that were looked at, the history being one
-    newest: int = 0
-    past: bool = False  # the history was looked at
-    regressed: bool = False
-    reachable: bool = False  # some outcome of a look could have regressed
-
-    def look(self, number: int, part: Part) -> Tuple["GateTest", Dict[str, Any]]:
-        t = part.tally
-        block = Counted(part.epoch, CONCURRENT, t.failures(t.candidate), t.failures(t.baseline))
-        if self.gate.pair:  # a pair may reach over epochs
-            block = block._replace(stratum=0, design=PAIRED)
-        elif part.historical:  # one stratum: the history is shared
-            block = Counted(0, HISTORICAL, block.candidate, Share(0, 0))
-        assert self.test is not None
-        test, look = self.test.look(block, part.margin())
-        reachable = look.tested and (look.reachable or self._could_cross(block, part))
-        new = self.last is None or block.stratum > self.newest or part.historical and not self.past
-        after = replace(
-            self, test=test, last=look, planned=test.planned(), strata=self.strata + new, newest=max(self.newest, block.stratum),
-            past=self.past or part.historical, regressed=look.tested and look.regressed, reachable=self.reachable or reachable,
-        )  # fmt: skip
-        return after, after.printed(number)
-
-    def _could_cross(self, block: Counted, part: Part) -> bool:
-        """Whether the test would have crossed had every candidate run of the block failed. Of runs against the history the law does
-        not depend on their failures, so that is the highest score, which was asked for."""
-        assert self.test is not None
-        if block.design == HISTORICAL:
-            return False
-        try:
-            _, look = self.test.look(block._replace(candidate=Share(block.candidate.n, block.candidate.n)), part.margin())
-        except Refused:
-            return False
-        return look.tested and look.regressed
-
-    def printed(self, number: int) -> Dict[str, Any]:
-        """The last look, of the block with this number, as it stands in a receipt."""
-        assert self.last is not None
-        look = self.last
-        out = {
-            "allowed": look.allowed, "baseline": _failures(look.block.baseline), "block": number, "boundary": look.boundary,
-            "candidate": _failures(look.block.candidate), "gate": self.gate.id, "information": look.information, "level": look.level,
-            "number": look.number, "regressed": look.tested and look.regressed, "score": look.score, "strata": self.strata,
-            "stratum": look.block.stratum, "tested": look.tested, "used": look.used,
-        }  # fmt: skip
-        return {**out, "historical": True} if look.block.design == HISTORICAL else out
-
-    def json(self) -> Dict[str, Any]:
-        """How the gate's budget is shown."""
-        look = self.last
-        return {
-            "budget": self.budget, "allowed": look.allowed if look else 0, "used": look.used if look else 0,
-            "information": look.information if look else 0, "planned": self.planned, "score": look.score if look else 0,
-            "boundary": look.boundary if look else 0, "looks": look.number if look else 0,
-        }  # fmt: skip
-
-
-def _failures(p: Share) -> Dict[str, int]:
-    return {"failures": p.x, "runs": p.n}
 
 
 @dataclass
@@ -89,6 +21,7 @@ class Ledger:
     block: int  # the number of the last block that was looked at
     digest: str
     gates: List[GateTest]
+    judged: Optional[Judged] = None  # the judge's gate, where the policy requires it
 
     def look(self, b: Block) -> Tuple["Ledger", List[Dict[str, Any]]]:
         """Tests one closed block on every gate: a look for each stratum that it holds."""
@@ -98,26 +31,47 @@ class Ledger:
                 if gates[i].test is None or gates[i].regressed or not part.comparable():
                     continue
                 gates[i], look = gates[i].look(b.number, part)
-                digest = hashlib.sha256(digest.encode() + dump(look)).hexdigest()
+                digest = _chained(digest, look)
                 looks.append(look)
-        return Ledger(b.number, digest, gates), looks
+        return Ledger(b.number, digest, gates, self.judged), looks
+
+    def hear(self, p: Policy, judgments: Sequence[Judgment]) -> Tuple["Ledger", List[Dict[str, Any]], bool]:
+        """Takes judgments in order, to the most looks that a tick takes; and whether some were left."""
+        if self.judged is None or p.pairwise is None:
+            return self, [], False
+        judged, looks, more = self.judged.take(p.pairwise, judgments)
+        digest = self.digest
+        for look in looks:
+            digest = _chained(digest, look)
+        return Ledger(self.block, digest, self.gates, judged), looks, more
 
     def state_digest(self) -> str:
-        states = (t.test.state() if t.test else b"" for t in self.gates)
+        """Of the test of each gate, in the order of the policy, the judge's last."""
+        tests = self.gates + ([self.judged.test] if self.judged else [])
+        states = (t.test.state() if t.test else b"" for t in tests)
         return hashlib.sha256(b"".join(hashlib.sha256(s).digest() for s in states)).hexdigest()
 
 
-def opened(p: Policy, h: History) -> Ledger:
-    """The ledger of a policy before the first look."""
+def _chained(digest: str, look: Dict[str, Any]) -> str:
+    return hashlib.sha256(digest.encode() + dump(look)).hexdigest()
+
+
+def opened(p: Policy, h: History, index: int) -> Ledger:
+    """The ledger of a policy before the first look. No evidence lies below a log index."""
     gates: List[GateTest] = []
     for g in p.gates:
         if not g.decides or p.guarantee != "rollout":
             gates.append(GateTest(g))
             continue
-        budget = p.error_budget / float(sum(other.on == g.on for other in p.gates))
+        budget = p.error_budget / _sharing(p, g.on)
         test = _test(g, p, h, budget)
         gates.append(GateTest(g, budget, test.planned() if test else 0.0, test))
-    return Ledger(0, "", gates)
+    return Ledger(0, "", gates, judging(p, p.error_budget / _sharing(p, p.pairwise.on), index) if p.pairwise else None)
+
+
+def _sharing(p: Policy, on: str) -> float:
+    """How many gates share the error budget of a consequence; the judge's is one of them."""
+    return float(sum(g.on == on for g in p.gates) + (p.pairwise is not None and p.pairwise.on == on))
 
 
 def _test(g: Gate, p: Policy, h: History, budget: float) -> Optional[Test]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any, List, NamedTuple, Optional
+import unicodedata
+from typing import Any, Dict, List, NamedTuple, Optional
 
 ENGINE = "prova-engine/1"
 RATE, MEAN = "rate", "mean"
@@ -49,6 +50,34 @@ class Gate(NamedTuple):
         return {**out, "pair": self.pair} if self.pair else out
 
 
+class Judge(NamedTuple):
+    """Who judges. Two that differ in any member are two judges."""
+
+    model: str = ""
+    version: str = ""
+    template: str = ""
+
+    def text(self) -> str:
+        """The judge in one line."""
+        out = self.model + (f" {self.version}" if self.version else "")
+        short = self.template.encode()[:12].decode("utf-8", "ignore")
+        return out + (f" (template {short})" if self.template else "")
+
+    def json(self) -> Dict[str, str]:
+        out = {"model": self.model}
+        out.update({name: v for name, v in (("version", self.version), ("template", self.template)) if v})
+        return out
+
+
+class Pairwise(NamedTuple):
+    """What is asked of the judge."""
+
+    min_pairs: int
+    max_age: int  # seconds; 0 sets no limit
+    judge: Optional[Judge]  # whose judgments count; what it leaves out matches any
+    on: str
+
+
 class Policy(NamedTuple):
     mode: str
     steps: List[int]
@@ -64,6 +93,7 @@ class Policy(NamedTuple):
     baseline: str
     srm: str
     unit: str
+    pairwise: Optional[Pairwise] = None
 
     @property
     def only_pairs(self) -> bool:
@@ -127,12 +157,15 @@ def policy_of(value: Any) -> Policy:
     if not all(type(w) is int for w in steps):
         raise Unreadable("the policy's steps are no whole numbers")
     gates = [_gate(g) for g in member("gates", list)]
+    pairwise = _pairwise(value.get("pairwise"))
     if len(steps) < 2 or steps[0] < 1 or steps[-1] != 100 or any(a >= b for a, b in zip(steps, steps[1:])):
         raise Impossible("its steps do not rise to 100")
     if any(g.pair and (g.relative or not g.decides) for g in gates):
         raise Impossible("it has a gate on pairs with a relative margin, or one that warns")
     if not any(g.decides for g in gates) or len(gates) > 32 or len({g.id for g in gates}) < len(gates):
         raise Impossible("it has no gate that decides, too many gates, or one twice")
+    if (pairwise is not None) != member("require_pairwise", bool):
+        raise Impossible("it asks something of a judge that is not required, or nothing of one that is")
     min_runs = within("min_runs", 1, 1_000_000, int)
     inferior = one_of("promote_on", "not_regressed", "non_inferior") == "non_inferior"
     return Policy(
@@ -141,8 +174,42 @@ def policy_of(value: Any) -> Policy:
         float(within("error_budget", 1e-6, 0.5, float)), value["promote_on"],
         float(within("promote_margin", 1e-300, 1, float)) if inferior else None,
         member("require_pairwise", bool), one_of("baseline", "auto", "concurrent"), one_of("srm", "hold", "warn", "off"),
-        one_of("unit", "run", "unit"),
+        one_of("unit", "run", "unit"), pairwise,
     )  # fmt: skip
+
+
+def judge_of(value: Any) -> Judge:
+    """Reads a judge. What is null is as if it were not there."""
+    if value is not None and not isinstance(value, dict):
+        raise Unreadable("a judge is no object")
+    members = [(value or {}).get(name) for name in Judge._fields]
+    if not all(m is None or isinstance(m, str) for m in members):
+        raise Unreadable("a member of a judge has the wrong type")
+    return Judge(*(m or "" for m in members))
+
+
+_MOST_AGE = 100 * 366 * 24 * 3600
+
+
+def _pairwise(value: Any) -> Optional[Pairwise]:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise Unreadable("the policy's pairwise has the wrong type")
+    judge = judge_of(value["judge"]) if value.get("judge") is not None else None
+    for name, kind in (("min_pairs", int), ("max_age", int), ("on", str)):
+        if value.get(name) is not None and type(value[name]) is not kind:
+            raise Unreadable(f"the policy's pairwise.{name} has the wrong type")
+    min_pairs, max_age, on = value.get("min_pairs") or 0, value.get("max_age") or 0, value.get("on")
+    if not 1 <= min_pairs <= 1_000_000 or not 0 <= max_age <= _MOST_AGE or on not in ("rollback", "hold"):
+        raise Impossible("what it asks of the judge is out of range")
+    if judge == Judge() or judge is not None and not all(_is_name(m) for m in judge if m):
+        raise Impossible("the judge that it asks for has no name, or none that can be")
+    return Pairwise(min_pairs, max_age, judge, on)
+
+
+def _is_name(text: str) -> bool:
+    return len(text.encode()) <= 200 and not any(unicodedata.category(c) == "Cc" or c in "\u2028\u2029" for c in text)
 
 
 _NUMBER = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"

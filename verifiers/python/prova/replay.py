@@ -10,14 +10,17 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass, replace
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from .blocks import BASELINE, CANDIDATE, chained, first_block
 from .canonical import dump, text_of
 from .cohort import NO_HISTORY, History
 from .fold import DAY, Event, Filling, Fold, Known, time_of
+from .form import has_form
+from .judged import MOST_JUDGMENTS, Judgment
+from .judgments import CALIBRATION, JUDGMENT, Calibration, calibration_of, judgment_of, newest
 from .merkle import MAX_INT64
-from .policy import ENGINE, Impossible, Policy, Unreadable, policy_of
+from .policy import ENGINE, Impossible, Judge, Policy, Unreadable, policy_of
 from .receipt import Receipt, quoted
 from .report import FAILED, OK, UNDETERMINED, VERIFIED, Report
 from .rollout import ABORTED, FINISHED, PROMOTED, CannotTick, Decision, Json, Rollout, Seen, begun, continued, operate, printed, tick, unsupported
@@ -36,12 +39,14 @@ Place = Tuple[str, str]  # app and environment
 
 
 class Item(NamedTuple):
-    """A receipt of a rollout, or a run or an outcome, at its place in the log."""
+    """A receipt of a rollout, or a run, an outcome, a judgment or a calibration, at its place in the log."""
 
     index: int
     receipt: Optional[Receipt]
     event: Optional[Event] = None
-    fault: str = ""  # of a run that cannot be read
+    judgment: Optional[Judgment] = None
+    calibration: Optional[Calibration] = None
+    fault: str = ""  # of what cannot be read
 
 
 class Replay:
@@ -58,8 +63,8 @@ class Replay:
             self.whole_to = index + 1
         self.read += 1
         place = (r.source["app_id"], r.source["environment"])
-        if r.kind in ("agent_run", "outcome"):
-            self.items.setdefault(place, []).append(_event(index, r))
+        if r.kind in ("agent_run", "outcome", JUDGMENT, CALIBRATION):
+            self.items.setdefault(place, []).append(_read(index, r))
         elif r.kind == "rollout_created" or r.kind in _DECISIONS:
             self.items.setdefault(place, []).append(Item(index, r))
 
@@ -108,11 +113,15 @@ def _check(status: str, detail: str) -> Json:
     return {"check": CHECK, "status": status, "detail": detail}
 
 
-def _event(index: int, r: Receipt) -> Item:
+def _read(index: int, r: Receipt) -> Item:
     try:
+        if r.kind == JUDGMENT:
+            return Item(index, None, judgment=judgment_of(index, r))
+        if r.kind == CALIBRATION:
+            return Item(index, None, calibration=calibration_of(r))
         return Item(index, None, Event(index, r))
     except Unreadable as e:
-        return Item(index, None, None, f"receipt {r.event_id}: {e}")
+        return Item(index, None, fault=f"receipt {r.event_id}: {e}")
 
 
 # What is read of receipts.
@@ -143,21 +152,9 @@ _FORM = {
     "evidence": {
         **dict.fromkeys(("log_size", "step_seconds", "strata_omitted"), int), **dict.fromkeys(("ledger_digest", "state_digest", "seed"), str),
         "strata": [{"span": int, "candidate": _COHORT, "baseline": _COHORT}], "blocks": [_BLOCK], "looks": [_LOOK],
+        "judgments": {"since": int, "next": int, "digest": str},
     },
 }  # fmt: skip
-
-
-def _has_form(value: Any, form: Any) -> bool:
-    """Whether a value, and what is named of it, is of the types of a form. What is null is as if it were not there."""
-    if value is None:
-        return True
-    if isinstance(form, dict):
-        return isinstance(value, dict) and all(_has_form(value.get(name), each) for name, each in form.items())
-    if isinstance(form, list):
-        return isinstance(value, list) and all(_has_form(each, form[0]) for each in value)
-    if form is float:
-        return type(value) in (int, float)
-    return type(value) is form and (form is not int or -MAX_INT64 - 1 <= value <= MAX_INT64)
 
 
 class Subject(NamedTuple):
@@ -213,7 +210,7 @@ class Decided:
 
     def __init__(self, r: Receipt) -> None:
         body = r.body
-        if not _has_form({name: body.get(name) for name in _FORM}, _FORM):
+        if not has_form({name: body.get(name) for name in _FORM}, _FORM):
             raise Unreadable(f"receipt {r.event_id}: its reason or its evidence has a member of the wrong type")
         self.subject = _subject(r)
         self.engine, self.action, self.decision, self.mode = (
@@ -249,6 +246,7 @@ class Played:
     created: Created
     core: Optional[Rollout] = None
     since: int = 0  # the first log index of its evidence
+    step_at: int = 0  # when its present step began, in nanoseconds
     done: int = 0  # its decisions so far
     next: Optional[Tuple[Rollout, Json]] = None  # what was computed and waits for its receipt
     left: Optional[Filling] = None  # the blocks of a rollout that was aborted
@@ -275,6 +273,8 @@ class Player:
         self.due = 0  # the log size that the next tick had seen
         self.recorded: Dict[int, int] = {}  # of runs, by log index
         self.links: List[Tuple[int, int, str]] = []  # of runs and outcomes: log index, that of the run, release
+        self.judgments: List[Judgment] = []
+        self.calibrations: List[Calibration] = []
 
     def play(self) -> None:
         self._prepare()
@@ -286,6 +286,10 @@ class Player:
             self._tick_at(item.index)
             if item.event is not None:
                 self._event(item.event)
+            elif item.judgment is not None:
+                self.judgments.append(item.judgment)
+            elif item.calibration is not None:
+                self.calibrations.append(item.calibration)
             elif item.receipt is not None and item.receipt.kind == "rollout_created":
                 self._create(item.index, item.receipt)
             elif item.receipt is not None:
@@ -368,6 +372,7 @@ class Player:
         elif created.history != before.created.history:
             bad("history", f"it continues {created.continues}, and from another history", before.created.history.digest, created.history.digest)
         epoch = self._begin_epoch(index + 1, now, created)
+        played.step_at = now
         if played.beyond or created.fault:
             return
         if before is None:
@@ -386,8 +391,8 @@ class Player:
     def _begin_new(self, played: Played, history: History, epoch: int, index: int) -> None:
         s, p = played.created.subject, played.created.policy
         assert p is not None
-        core = begun(s.rollout, s.baseline, s.candidate, p, history)
-        played.core, played.since = replace(core, attempt=played.created.attempt, step_from=index), index
+        core = begun(s.rollout, s.baseline, s.candidate, p, history, index)
+        played.core, played.since = replace(core, attempt=played.created.attempt), index
         block = first_block(p, history, epoch, index)
         self.fold.fillings.insert(0, Filling(s.rollout, s.baseline, s.candidate, block, []))
 
@@ -488,7 +493,9 @@ class Player:
         filling = self.fold.filling(r.core.id)
         closed = [b for b in filling.closed if b.number > r.core.ledger.block] if filling else []
         cohorts = self.fold.cohorts_of(r.created.first_epoch, [s.baseline, s.candidate])
-        seen = Seen(decided.log_size, decided.seconds, cohorts, closed, filling.block if filling else None, self.processes)
+        now = r.step_at + decided.seconds * 10**9
+        judgments, calibration = self._heard(r.core, decided.log_size)
+        seen = Seen(decided.log_size, decided.seconds, cohorts, closed, filling.block if filling else None, now, judgments, calibration, self.processes)
         try:
             after, d = tick(r.core, seen)
         except CannotTick as e:
@@ -496,6 +503,24 @@ class Player:
             r.broken = True
             return
         r.next = (after, self._printed(r, after, d, seen))
+
+    def _heard(self, core: Rollout, log_size: int) -> Tuple[List[Judgment], Optional[Calibration]]:
+        """The judgments of a rollout's releases that its next tick reads, and one more where there are more; and what is known of who judged."""
+        judged, asked = core.ledger.judged, core.policy.pairwise
+        if judged is None or asked is None:
+            return [], None
+        settled: Set[Tuple[Judge, str]] = set()
+        out: List[Judgment] = []
+        for j in self.judgments:
+            if (j.baseline, j.candidate) != (core.baseline, core.candidate) or not judged.since <= j.index < log_size:
+                continue
+            key = (j.judge, j.probe)
+            if j.index >= judged.next and len(out) <= MOST_JUDGMENTS:
+                out.append(j._replace(repeat=key in settled))
+            if j.verdict != "none":
+                settled.add(key)
+        judge = judged.whose(asked, out[:MOST_JUDGMENTS])
+        return out, newest(self.calibrations, judge)
 
     def _printed(self, r: Played, after: Rollout, d: Decision, seen: Optional[Seen]) -> Json:
         assert r.core is not None
@@ -600,7 +625,7 @@ class Player:
             return
         weight = 0
         if r is not None and r.core is not None:
-            r.core = replace(r.core, step_from=index + 1)
+            r.core, r.step_at = replace(r.core, step_from=index + 1), time_of(receipt)
             weight = r.core.weight()
             if r.core.state == ABORTED:
                 self._leave(r, r.core)

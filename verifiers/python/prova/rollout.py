@@ -12,7 +12,10 @@ from .compare import INSUFFICIENT, REGRESSED, CLEAN, Json, Question, Reason, Res
 from .exact import Refused, alpha_star
 from .floats import log, normal_quantile
 from .intervals import Arms, Arrivals, Share, newcombe, sample_ratio, stratified_newcombe
+from .judged import MOST_JUDGMENTS, Judgment, ReadBefore
+from .judgments import Calibration
 from .ledger import Ledger, opened
+from .pairwise import JudgedResult, JudgesGate, overall
 from .policy import ENGINE, MEAN, QUANTILES, RATE, Gate, Policy
 from .sentences import about, percentage, shown_value
 
@@ -43,6 +46,9 @@ class Seen(NamedTuple):
     cohorts: Sequence[Cohort]  # of both releases, since the evidence began
     closed: Sequence[Block]
     open: Optional[Block]  # none of a shadow that has reached its paper ending
+    now: int  # when it was made, in nanoseconds
+    judgments: Sequence[Judgment] = ()  # that were not read yet, with one more than a tick reads where there are more
+    calibration: Optional[Calibration] = None  # the newest of the judge whose judgments count
     processes: int = 1  # that may work on it
 
 
@@ -87,8 +93,9 @@ class Rollout:
         return replace(self, step=step, state=state, fresh=[0] * len(self.fresh))
 
 
-def begun(id_: str, baseline: str, candidate: str, p: Policy, h: History) -> Rollout:
-    return Rollout(id_, baseline, candidate, p, h, opened(p, h), fresh=[0] * len(p.gates))
+def begun(id_: str, baseline: str, candidate: str, p: Policy, h: History, index: int) -> Rollout:
+    """A rollout at its first step, which begins at a log index."""
+    return Rollout(id_, baseline, candidate, p, h, opened(p, h, index), step_from=index, fresh=[0] * len(p.gates))
 
 
 def continued(id_: str, before: Rollout) -> Rollout:
@@ -129,7 +136,9 @@ def tick(r: Rollout, seen: Seen) -> Tuple[Rollout, Decision]:
         blocks.append(b)
         if any(t.regressed and t.gate.on == "rollback" for t in after.ledger.gates):
             break
-    ramp = Ramp(after, seen, len(seen.closed) > limit)
+    after, new, more = _hear(after, seen)
+    looks += new
+    ramp = Ramp(after, seen, more or len(seen.closed) > limit)
     decision, reason = ramp.decide()
     after = replace(after, promotion=ramp.promotion)
     return after.after(decision), Decision(decision, reason, after.fresh_runs(), "", ramp.verdict(reason), looks, blocks)
@@ -147,6 +156,15 @@ def _look(r: Rollout, b: Block) -> Tuple[Rollout, List[Json]]:
         if b.first >= r.step_from:
             fresh[i] += sum(part.tally.fresh for part in b.parts(g) if part.answered())
     return replace(r, ledger=ledger, fresh=fresh), looks
+
+
+def _hear(r: Rollout, seen: Seen) -> Tuple[Rollout, List[Json], bool]:
+    """Takes the judgments that were not read yet, and says whether some were left."""
+    try:
+        ledger, looks, more = r.ledger.hear(r.policy, seen.judgments[:MOST_JUDGMENTS])
+    except (ReadBefore, Refused) as e:
+        raise CannotTick(str(e)) from None
+    return replace(r, ledger=ledger), looks, more or len(seen.judgments) > MOST_JUDGMENTS
 
 
 def _rescore(r: Rollout, seen: Seen) -> Tuple[Rollout, Decision]:
@@ -186,15 +204,20 @@ class Ramp:
         checks = question.checks(shown)
         self.checks = [c for c in checks if self.p.unit != "unit" or c["check"] != "clustered"]
         self.checks += [c for c in (self._sample_ratio(), self._baseline_health(), self._history()) if c]
+        judged = r.ledger.judged
+        self.judge: Optional[JudgedResult] = None
+        if judged is not None:
+            self.judge = JudgesGate(r.id, self.p, judged, seen.now, seen.calibration).result()
 
     def verdict(self, reason: Reason) -> Json:
         """The verdict as the API shows it."""
         outcomes = [result.verdict for result in self.gates]
+        outcome = REGRESSED if REGRESSED in outcomes else INSUFFICIENT if INSUFFICIENT in outcomes else CLEAN
         return {
-            "verdict": REGRESSED if REGRESSED in outcomes else INSUFFICIENT if INSUFFICIENT in outcomes else CLEAN,
+            "verdict": overall(outcome, self.judge),
             "engine": ENGINE, "guarantee": self.p.guarantee, "look": self.r.ledger.block, "gates": [g.json() for g in self.gates],
-            "signals": [g.json() for g in self.signals], "pairwise": None, "checks": self.checks, "attempt": self.r.attempt,
-            "reason": reason.json(),
+            "signals": [g.json() for g in self.signals], "pairwise": self.judge.json() if self.judge else None, "checks": self.checks,
+            "attempt": self.r.attempt, "reason": reason.json(),
         }  # fmt: skip
 
     def gate_texts(self) -> str:
@@ -263,6 +286,9 @@ class Ramp:
         g = self._worst(REGRESSED, "rollback")
         if g:
             return "rollback", Reason("regressed", f"rolling back at {self.r.weight()}%, {g.reason.text}", g.reason.params)
+        j = self.judge
+        if j and j.verdict == REGRESSED and j.on == "rollback":
+            return "rollback", j.reason._replace(text=f"rolling back at {self.r.weight()}%, {j.reason.text}")
         reason = self._holds()
         if reason:
             return "hold", reason
@@ -284,21 +310,23 @@ class Ramp:
     def _holds(self) -> Optional[Reason]:
         """What keeps a rollout that need not be rolled back from advancing."""
         if self.more:
-            return Reason("catching_up", self._holding() + "more closed blocks wait to be looked at; tick again", {})
+            return Reason("catching_up", self._holding() + "more of the evidence waits to be looked at; tick again", {})
         if self.r.state == PAUSED:
             return Reason("paused", self._holding() + "paused by an operator; resume it to let it advance", {})
         g = self._worst(REGRESSED, "hold")
         if g:
             return Reason("hold_gate_regressed", self._holding() + g.reason.text + "; an operator can abort or promote", g.reason.params)
+        j = self.judge
+        if j and j.verdict == REGRESSED:
+            return j.reason._replace(text=self._holding() + j.reason.text + "; an operator can abort or promote")
         for c in self.checks:
             if c["status"] == "hold":
                 return Reason("check", self._holding() + c["detail"], {"check": c["check"]})
         g = self._worst(INSUFFICIENT, "rollback", "hold")
         if g:
             return self._insufficient(g)
-        if self.p.require_pairwise:
-            text = "the pairwise judge is required and there are no judgments; record some, or create the rollout without require_pairwise"
-            return Reason("pairwise_unavailable", self._holding() + text, {})
+        if j and j.verdict != CLEAN:
+            return j.reason._replace(text=self._holding() + j.reason.text)
         fresh, need = self.r.fresh_runs(), self.p.min_runs
         if fresh < need:
             params: Json = {"have": fresh, "need": need}
@@ -420,6 +448,8 @@ def _evidence(after: Rollout, d: Decision, seen: Seen) -> Json:
         "log_size": seen.log_size, "step_seconds": seen.seconds, "strata": strata[-_STRATA:], "blocks": [b.json() for b in d.blocks],
         "looks": list(d.looks), "ledger_digest": after.ledger.digest, "state_digest": after.ledger.state_digest(), "seed": after.id,
     }  # fmt: skip
+    if after.ledger.judged is not None:
+        out["judgments"] = after.ledger.judged.ref()
     if len(strata) > _STRATA:
         out["strata_omitted"] = len(strata) - _STRATA
     return out
@@ -439,6 +469,11 @@ _NULLS = {
     "(null: same_distribution); a spread that differs may be taken for harm",
 }
 
+_EVEN_ODDS = (
+    "pairs are judged independently of each other, and a judge prefers neither release for another reason than that its answers are better "
+    "(null: even_odds)"
+)
+
 
 def _conditions(p: Policy) -> List[str]:
     """The promise and what it assumes."""
@@ -451,6 +486,8 @@ def _conditions(p: Policy) -> List[str]:
         null = _NULLS["" if g.statistic in QUANTILES else g.statistic]
         if null not in out:
             out.append(null)
+    if p.require_pairwise:
+        out.append(_EVEN_ODDS)
     if p.baseline == "auto":
         out.append("a baseline taken from history has not moved since (blocks and looks that used it are marked historical)")
     if any(g.margin for g in deciding):
