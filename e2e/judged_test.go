@@ -83,7 +83,8 @@ func TestJudgedFromTheCommandLine(t *testing.T) {
 		s.evaluated(id, 3, "the pairwise judge is required")
 
 		endpoint, env := judging(t, judgetest.Fair)
-		s.judge(env, "run", "--rollout", id, "--cache", t.TempDir()).exits(0).says("UNCALIBRATED")
+		cache := t.TempDir()
+		s.judge(env, "run", "--rollout", id, "--cache", cache).exits(0).says("UNCALIBRATED")
 		if n := endpoint.Requests(); n != 36 { // where both said the same, both orders are one question
 			t.Errorf("%d requests for 20 pairs in both orders", n)
 		}
@@ -98,6 +99,17 @@ func TestJudgedFromTheCommandLine(t *testing.T) {
 		s.judge(nil, "show", "--rollout", id).exits(0).says("8 wins, 8 losses, 4 ties").says("UNCALIBRATED")
 		s.evaluated(id, 0, "promot")
 		s.run("prova-verify", "--replay", "--key", s.keysFile(), s.exportFile()).exits(0).says("replay")
+		// What was said before a rollout is no evidence of it, and costs nothing to be said again.
+		next := f.rollout(func(r *api.CreateRollout) { r.RequirePairwise = true })
+		before = endpoint.Requests()
+		s.judge(env, "run", "--rollout", next.ID, "--cache", cache).exits(0)
+		if f := s.tick(next.ID).Verdict.Pairwise.Figures; f.Wins != 8 || f.Losses != 8 || f.Ties != 4 || endpoint.Requests() > before+1 {
+			t.Errorf("the next rollout: %+v after %d more requests", f, endpoint.Requests()-before)
+		}
+		s.judge(env, "run", "--rollout", next.ID, "--cache", cache, "--again").exits(0)
+		if f := s.tick(next.ID).Verdict.Pairwise.Figures; f.Wins != 8 || f.Repeats != 20 {
+			t.Errorf("judged again: %+v", f)
+		}
 		bundle := t.TempDir() + "/judged.tar"
 		s.run("prova", "receipts", "bundle", "--rollout", id, "--out", bundle).exits(0)
 		s.run("prova-verify", "--replay", "--key", s.keysFile(), bundle).exits(0).says("replay")

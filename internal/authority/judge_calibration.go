@@ -2,7 +2,6 @@ package authority
 
 import (
 	"context"
-	"math"
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/evidence"
@@ -17,8 +16,8 @@ type calibrationBody struct {
 }
 
 // RecordCalibration records how well a judge agrees with people. The newest of
-// a judge is shown with each of its win rates; it decides nothing. The value and
-// the limits of a share follow from its counts, whatever was sent.
+// a judge is shown with each of its win rates; it decides nothing. Kappa, and the
+// value and the limits of a share, follow from the counts, whatever was sent.
 func (a *Authority) RecordCalibration(ctx context.Context, p Principal, c api.Calibration) (api.Calibration, error) {
 	if err := p.need(api.JudgeWrite); err != nil {
 		return c, err
@@ -33,6 +32,7 @@ func (a *Authority) RecordCalibration(ctx context.Context, p Principal, c api.Ca
 	for _, s := range []*api.Share{&c.Agreement, &c.Consistent, &c.FirstBias, &c.LongerWins, &c.LabelsLonger, &c.Retest} {
 		*s = rollout.ShareOf(stats.Proportion{X: s.X, N: s.N}, rollout.DefaultConfidence)
 	}
+	c.Kappa = stats.Kappa(c.Confusion)
 	now := a.now()
 	body := calibrationBody{common: a.common(p, api.KindCalibration, now), Calibration: c}
 	body.Source = &api.EventSource{AppID: c.AppID, Environment: c.Environment}
@@ -94,9 +94,6 @@ func checkCalibration(p Principal, c api.Calibration) error {
 		if s.X < 0 || s.X > s.N {
 			return invalid(pointer, "%d of %d is no share", s.X, s.N)
 		}
-	}
-	if k := c.Kappa; k != nil && !(math.Abs(*k) <= 1) {
-		return invalid("/kappa", "kappa lies between -1 and 1")
 	}
 	return nil
 }

@@ -53,10 +53,10 @@ func (j judges) post(who api.Judge, from, n int, wins float64) {
 }
 
 // calibrated records that a judge was held against people's labels.
-func (j judges) calibrated(who api.Judge, kappa *float64) {
+func (j judges) calibrated(who api.Judge) {
 	j.t.Helper()
 	c := calibration()
-	c.Judge, c.Kappa = who, kappa
+	c.Judge = who
 	if _, err := j.RecordCalibration(j.ctx, j.owner, c); err != nil {
 		j.t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func TestReplayOfJudges(t *testing.T) {
 	w, j := &world{house: h, rng: rng}, judges{h, rng}
 	w.events(120, 0, 1)
 	first, second := theJudge(), api.Judge{Model: "judge-2", Template: "prompt-of-1é"}
-	j.calibrated(first, ptr(0.25))
+	j.calibrated(first)
 	request := pairwise(400)
 	request.Gates, request.Pairwise.On, request.Pairwise.MaxAge = gatesOf(t, "success", "latency_ms:p95:on=hold"), api.OnHold, ptr(int64(3600))
 	request.Pairwise.Judge = &api.Judge{Model: "judge-1"}
@@ -108,8 +108,8 @@ func TestReplayOfJudges(t *testing.T) {
 	for i, step := range []func(){
 		func() { j.post(first, 0, 3, 0.5) },
 		func() { j.post(first, 0, 10, 0.5); j.post(second, 0, 30, 0.6) },
-		func() { j.post(first, 5, 330, 0.55); j.calibrated(second, nil) },
-		func() { j.calibrated(first, ptr(0.75)) },
+		func() { j.post(first, 5, 330, 0.55); j.calibrated(second) },
+		func() { j.calibrated(first) },
 		func() { h.clock.pass(2 * time.Hour) },
 		func() { j.post(first, 300, 700, 0.5); j.post(second, 30, 420, 0.2) },
 		func() {
@@ -161,8 +161,8 @@ func changeJudgments(t *testing.T, both *logs, items []replay.Item) {
 		{api.KindJudgment, `"first":"candidate","verdict":"first"`, `"first":"candidate","verdict":"first"`, `"first":"candidate","verdict":"second"`},
 		{api.KindJudgment, `"answers"`, `"answers"`, `"answered"`},
 		{api.KindJudgment, `"verdict":"baseline"`, `"verdict":"baseline"`, `"verdict":false`},
-		{api.KindCalibration, `"kappa":0.25`, `"kappa":0.25`, `"kappa":0.5`},
-		{api.KindCalibration, `"kappa":0.25`, `"confusion":[[1,1,0]`, `"confusion":[[1,"1",0]`},
+		{api.KindCalibration, `"kappa":0.6363636363636364`, `"kappa":0.6363636363636364`, `"kappa":0.5`},
+		{api.KindCalibration, `"kappa":0.6363636363636364`, `"confusion":[[1,1,0]`, `"confusion":[[1,"1",0]`},
 	} {
 		at := slices.IndexFunc(items, func(i replay.Item) bool {
 			return i.Receipt.Kind == c.kind && strings.Contains(string(i.Receipt.Body), c.has) && strings.Contains(string(i.Receipt.Body), c.from)

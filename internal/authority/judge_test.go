@@ -93,7 +93,7 @@ func TestJudgedRollout(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.clock.pass(8 * 24 * time.Hour)
-	if c := holds(rollout.ReasonPairwiseStale).Verdict.Pairwise.Calibration; c == nil || c.EventID == "" || *c.Kappa != 0.5 {
+	if c := holds(rollout.ReasonPairwiseStale).Verdict.Pairwise.Calibration; c == nil || c.EventID == "" || *c.Kappa != 7.0/11 {
 		t.Errorf("the calibration is %+v", c)
 	}
 	h.judged(judgment(15, api.PreferCandidate))
@@ -145,7 +145,6 @@ func TestCalibrationsAreChecked(t *testing.T) {
 		"/judge/template": func(c *api.Calibration) { c.Judge.Template = "\x00" },
 		"/compared":       func(c *api.Calibration) { c.Labels = 3 },
 		"/confusion":      func(c *api.Calibration) { c.Confusion[0][0] = 2 },
-		"/kappa":          func(c *api.Calibration) { c.Kappa = ptr(1.5) },
 		"/retest":         func(c *api.Calibration) { c.Retest = api.Share{X: 2, N: 1} },
 	} {
 		c := calibration()

@@ -31,7 +31,7 @@ func (w *world) small(judged bool) []replay.Item {
 		if judged {
 			j := judges{w.house, w.rng}
 			j.post(theJudge(), 8*i, 9, 0.6)
-			j.calibrated(theJudge(), ptr(float64(i)/10))
+			j.calibrated(theJudge())
 		}
 		w.tick(r.ID)
 		if i == 3 {

@@ -3,9 +3,6 @@ package judge
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"io"
 	"sync"
@@ -97,7 +94,9 @@ func (a *Asker) pair(ctx context.Context, t *turn, of api.PairList, p api.Pair) 
 		j.CostUSD = &cost
 	}
 	j.OccurredAt = time.Now().UTC().Format(time.RFC3339Nano)
-	j.IdempotencyKey = idempotencyKey(j)
+	// The key makes sending this judgment again harmless. Judging the pair again, for
+	// another rollout or because the verdict grew old, is another judgment.
+	j.IdempotencyKey = "judgment:" + rand.Text()
 	return j, nil
 }
 
@@ -197,20 +196,4 @@ func (a *Asker) attempt(ctx context.Context, t *turn, texts Texts) (said answere
 func chars(text string) *int64 {
 	n := int64(utf8.RuneCountInString(text))
 	return &n
-}
-
-// idempotencyKey makes recording a judgment again harmless: it is the judge,
-// the pair and what was said. Another verdict of the same judge is another
-// judgment.
-func idempotencyKey(j api.Judgment) string {
-	parts := []any{j.Judge.Model, j.Judge.Version, j.Judge.Template, j.BaselineRelease, j.CandidateRelease, j.ProbeID, j.BaselineEventID, j.CandidateEventID}
-	for _, answer := range j.Answers {
-		parts = append(parts, answer.First, answer.Verdict)
-	}
-	data, err := json.Marshal(parts)
-	if err != nil {
-		panic("judge: names have no JSON: " + err.Error())
-	}
-	sum := sha256.Sum256(data)
-	return "judgment:" + hex.EncodeToString(sum[:])
 }

@@ -64,7 +64,7 @@ func Calibrate(appID string, by api.Judge, pairs []Labelled) api.Calibration {
 		}
 	}
 	c.Agreement = ShareOf(agreed(c.Confusion), c.Compared)
-	c.Kappa = kappa(c.Confusion)
+	c.Kappa = stats.Kappa(c.Confusion)
 	c.Consistent = ShareOf(figures.Agreed, figures.BothOrders)
 	c.FirstBias = ShareOf(figures.FirstTwice, figures.FirstTwice+figures.SecondTwice)
 	c.LongerWins = ShareOf(figures.LongerWins, figures.LongerKnown)
@@ -82,33 +82,6 @@ func add(p *stats.Proportion, hit bool) {
 
 func agreed(confusion [3][3]int64) int64 {
 	return confusion[0][0] + confusion[1][1] + confusion[2][2]
-}
-
-// kappa is Cohen's: the agreement beyond what two raters with these habits have
-// by chance, as a share of what there could be. In whole numbers it is
-// (n·agreed − Σ rows·columns) / (n² − Σ rows·columns). It is nil where chance
-// alone explains all: of nothing, or of raters who always say the same.
-//
-// Source: Cohen 1960.
-func kappa(confusion [3][3]int64) *float64 {
-	var rows, columns [3]int64
-	var n int64
-	for i, row := range confusion {
-		for k, count := range row {
-			rows[i] += count
-			columns[k] += count
-			n += count
-		}
-	}
-	var chance int64
-	for i := range rows {
-		chance += rows[i] * columns[i]
-	}
-	if n*n == chance {
-		return nil
-	}
-	k := float64(n*agreed(confusion)-chance) / float64(n*n-chance)
-	return &k
 }
 
 // ShareOf is x of n with its Wilson interval at 95 %; of nothing it has neither value nor limits.

@@ -30,7 +30,7 @@ type Work struct {
 	Record func(context.Context, []api.Judgment) error
 	// Progress is told how far the run has come, by one goroutine at a time; may be nil.
 	Progress func(Summary)
-	// Fresh asks again what is known, and keeps the answers out of the cache: a retest.
+	// Fresh asks again what is known, pairs that were judged too, and keeps the answers out of the cache: a retest.
 	Fresh bool
 }
 
@@ -121,11 +121,11 @@ func (r *run) produce(tasks chan<- task) {
 		for _, p := range page.Pairs {
 			r.update(func(s *Summary) {
 				s.Pairs++
-				if p.Judged {
+				if p.Judged && !r.work.Fresh {
 					s.Already++
 				}
 			})
-			if p.Judged {
+			if p.Judged && !r.work.Fresh {
 				continue
 			}
 			select {

@@ -187,28 +187,35 @@ func TestRecordFails(t *testing.T) {
 	}
 }
 
-// TestIdempotencyKeys: the same judgment has the same key, whenever it was made; another verdict has another.
+// TestIdempotencyKeys: each judgment has a key of its own, so that judging a
+// pair for another rollout is not taken for sending the first judgment again.
 func TestIdempotencyKeys(t *testing.T) {
-	keys := func(mode judgetest.Mode) map[string]string {
+	distinct := map[string]bool{}
+	for range 2 {
 		var b book
-		if _, err := asker(t, &judgetest.Endpoint{Mode: mode}).Run(t.Context(), judge.Work{Pages: pages(mixed()...), Record: b.record}); err != nil {
+		if _, err := asker(t, &judgetest.Endpoint{Mode: judgetest.Fair}).Run(t.Context(), judge.Work{Pages: pages(mixed()...), Record: b.record}); err != nil {
 			t.Fatal(err)
 		}
-		found := map[string]string{}
 		for _, j := range b.kept {
-			found[j.ProbeID] = j.IdempotencyKey
+			distinct[j.IdempotencyKey] = true
 		}
-		return found
 	}
-	one, two, other := keys(judgetest.Fair), keys(judgetest.Fair), keys(judgetest.First)
-	distinct := map[string]bool{}
-	for probe, key := range one {
-		if two[probe] != key || other[probe] == key || len(key) < 64 {
-			t.Errorf("%s: %s, %s, %s", probe, key, two[probe], other[probe])
+	if len(distinct) != 10 {
+		t.Errorf("%d keys of 10 judgments", len(distinct))
+	}
+}
+
+// TestAgain: what was judged is asked again where that is wanted, and only there.
+func TestAgain(t *testing.T) {
+	judged := mixed()
+	for i := range judged {
+		judged[i].Judged = true
+	}
+	for again, want := range map[bool]int64{false: 0, true: 5} {
+		var b book
+		sum, err := asker(t, &judgetest.Endpoint{Mode: judgetest.Fair}).Run(t.Context(), judge.Work{Pages: pages(judged...), Record: b.record, Fresh: again})
+		if err != nil || sum.Recorded != want || sum.Already != 5-want {
+			t.Errorf("again %t: %d recorded, %d already, %v", again, sum.Recorded, sum.Already, err)
 		}
-		distinct[key] = true
-	}
-	if len(distinct) != 5 {
-		t.Errorf("%d keys of 5 pairs", len(distinct))
 	}
 }

@@ -137,10 +137,13 @@ func (j *Judged) add(p api.PairwisePolicy, judgment Judgment) {
 		j.Judge = &judge
 	}
 	Count(&j.Figures, judgment)
-	if judgment.Repeat || judgment.Verdict == api.PreferNone {
+	if judgment.Verdict == api.PreferNone {
 		return
 	}
-	j.Newest = judgment.RecordedAt
+	j.Newest = judgment.RecordedAt // of a repeat too: the judge still judges
+	if judgment.Repeat {
+		return
+	}
 	j.Pairs++
 	switch judgment.Verdict {
 	case api.PreferCandidate:

@@ -94,7 +94,7 @@ func (r Rollout) judge(v api.PairwiseResult) (api.Outcome, api.Reason) {
 	case p.MaxAge > 0 && value(v.AgeSeconds, math.MaxInt64) > p.MaxAge:
 		age := value(v.AgeSeconds, math.MaxInt64)
 		params["age_seconds"], params["max_age"] = age, p.MaxAge
-		return api.Insufficient, because(ReasonPairwiseStale, fmt.Sprintf("the judge's newest verdict is %s old and may be %s%s", about(age), about(p.MaxAge), run), params)
+		return api.Insufficient, because(ReasonPairwiseStale, fmt.Sprintf("the judge's newest verdict is %s old and may be %s%s", about(age), about(p.MaxAge), run+" --again"), params)
 	}
 	return api.Clean, because(ReasonPairwiseClean, "the candidate "+counted(f)+"; "+rate(v)+" after "+tested(v)+": the judge does not find it worse", params)
 }

@@ -332,13 +332,14 @@ func TestScripts(t *testing.T) {
 			tick -> hold 5 pairwise_stale
 			judged 1 0 0 0
 			tick -> promote 25`},
-		"a pair counts once, and judging it again keeps nothing fresh": {judged, `
+		"a pair counts once, and judging it again keeps it fresh": {judged, `
 			runs 30 19 failing 3 57
 			judged 6 6 0 0
 			repeated 60
 			days 8
+			tick -> hold 5 pairwise_stale
 			repeated 5
-			tick -> hold 5 pairwise_stale`},
+			tick -> promote 25`},
 		"without a limit no verdict is stale": {api.CreateRollout{Mode: api.ModeCanary, RequirePairwise: true, Pairwise: &api.CreatePairwise{MinPairs: minRuns(10), MaxAge: minRuns(0)}}, `
 			runs 30 19 failing 3 57
 			judged 10 5 0 0

@@ -251,9 +251,11 @@ class Judge:
     def add(self, b, repeat):
         f, verdict = self.figures, b["verdict"]
         f[{"candidate": "wins", "baseline": "losses", "tie": "ties", "none": "no_verdict"}[verdict] if not repeat else "repeats"] += 1
-        if repeat or verdict == "none":
+        if verdict == "none":
             return
         self.newest = when(b)
+        if repeat:
+            return
         self.here.append(verdict)
         said = [a["verdict"] for a in b.get("answers", [])]
         if len(said) == 2:

@@ -3,7 +3,6 @@ package clientcmd
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
@@ -19,6 +18,7 @@ import (
 type JudgeRun struct {
 	judgedReleases
 	judgeAsking
+	Again  bool `help:"Ask about pairs that this judge has judged already, too: their verdicts count as before, and are no longer old."`
 	DryRun bool `name:"dry-run" help:"Show the pairs and how many calls they take, and ask nobody."`
 	JSON
 }
@@ -35,7 +35,8 @@ Examples:
 
   prova judge run --rollout ro_…
   prova judge run --app-id claims-agent --baseline v36 --candidate v37 --max-cost 2.50
-  prova judge run --rollout ro_… --dry-run`
+  prova judge run --rollout ro_… --dry-run
+  prova judge run --rollout ro_… --again`
 }
 
 // judgeSurvey is what there is to be judged.
@@ -56,10 +57,8 @@ type judgeSurvey struct {
 // judgeOutcome is what a run did, as JSON.
 type judgeOutcome struct {
 	judgeSurvey
-	Run judge.Summary `json:"run"`
-	// KnownBefore counts judgments that were recorded before with the same verdict.
-	KnownBefore int64          `json:"known_before"`
-	Refused     []judgeRefusal `json:"refused"`
+	Run     judge.Summary  `json:"run"`
+	Refused []judgeRefusal `json:"refused"`
 	// Standing is what the judge's judgments add up to on the server.
 	Standing *api.JudgeSummary `json:"standing"`
 	// Ended is why not all was judged.
@@ -86,7 +85,7 @@ func (c JudgeRun) Run(ctx context.Context, env *cli.Env) error {
 	if err != nil {
 		return err
 	}
-	survey, err := surveyPairs(ctx, client, of, asker)
+	survey, err := surveyPairs(ctx, client, of, asker, c.Again)
 	if err != nil {
 		return err
 	}
@@ -102,6 +101,7 @@ func (c JudgeRun) Run(ctx context.Context, env *cli.Env) error {
 	sum, ended := asker.Run(ctx, judge.Work{
 		Pages:  pairPages(ctx, client, of, asker.Judge()),
 		Bounds: c.bounds(),
+		Fresh:  c.Again,
 		Record: func(ctx context.Context, batch []api.Judgment) error { return out.record(ctx, client, batch) },
 		Progress: func(s judge.Summary) {
 			todo := max(survey.Pairs-survey.Already, 1)
@@ -128,7 +128,7 @@ func (c JudgeRun) Run(ctx context.Context, env *cli.Env) error {
 }
 
 // surveyPairs counts what there is to be judged.
-func surveyPairs(ctx context.Context, client *prova.Client, of prova.Releases, asker *judge.Asker) (judgeSurvey, error) {
+func surveyPairs(ctx context.Context, client *prova.Client, of prova.Releases, asker *judge.Asker, again bool) (judgeSurvey, error) {
 	s := judgeSurvey{Judge: asker.Judge(), Endpoint: asker.Endpoint()}
 	for page, err := range pairPages(ctx, client, of, s.Judge) {
 		if err != nil {
@@ -141,7 +141,7 @@ func surveyPairs(ctx context.Context, client *prova.Client, of prova.Releases, a
 		s.Unpaired.InputsDiffer += page.Unpaired.InputsDiffer
 		s.Pairs += int64(len(page.Pairs))
 		for _, p := range page.Pairs {
-			if p.Judged {
+			if p.Judged && !again {
 				s.Already++
 			}
 		}
@@ -177,9 +177,7 @@ func (o *judgeOutcome) count(batch []api.Judgment, answer api.IngestAnswer) erro
 	}
 	for i, r := range answer.Results {
 		switch {
-		case r.Status == api.IngestCreated:
-		case r.Status == api.IngestDuplicate, r.Problem != nil && r.Problem.Status == http.StatusConflict:
-			o.KnownBefore++ // the same verdict, at another time
+		case r.Status == api.IngestCreated, r.Status == api.IngestDuplicate:
 		case r.Problem != nil:
 			o.Refused = append(o.Refused, judgeRefusal{batch[i].ProbeID, r.Problem.Error()})
 		default:

@@ -186,15 +186,13 @@ func TestJudgeRunInterrupted(t *testing.T) {
 	}
 }
 
-// TestJudgeRunTwice: what another run recorded meanwhile is known, and not refused.
-func TestJudgeRunTwice(t *testing.T) {
+// TestJudgeRunAgain: what was judged is asked again where that is wanted.
+func TestJudgeRunAgain(t *testing.T) {
 	j := newJudging(t, judgetest.Fair)
-	j.vault.behind = true
-	for i, known := range []string{`"known_before":0`, `"known_before":5`} {
-		out, talk, code := j.run(t.Context(), t, "run", "--rollout", "ro_1", "--json")
-		wants(t, out, known, `"refused":[]`)
-		if code != 0 || len(j.vault.judgments) != 5 {
-			t.Errorf("run %d: exit %d, %d judgments: %s", i, code, len(j.vault.judgments), talk)
+	for i, args := range [][]string{{}, {}, {"--again"}} {
+		_, talk, code := j.run(t.Context(), t, append([]string{"run", "--rollout", "ro_1", "--json"}, args...)...)
+		if want := []int{5, 5, 10}[i]; code != 0 || len(j.vault.judgments) != want {
+			t.Errorf("run %d: exit %d, %d judgments, want %d: %s", i, code, len(j.vault.judgments), want, talk)
 		}
 	}
 }

@@ -152,9 +152,11 @@ class Judged:
             return
         self.judge = self.judge or j.judge
         self.figures.add(j)
-        if j.repeat or j.verdict == "none":
+        if j.verdict == "none":
             return
-        self.newest = j.recorded
+        self.newest = j.recorded  # of a repeat too
+        if j.repeat:
+            return
         self.pairs += 1
         self.wins += j.verdict == "candidate"
         self.losses += j.verdict == "baseline"

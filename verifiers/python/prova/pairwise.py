@@ -94,7 +94,7 @@ class JudgesGate:
         age = MAX_INT64 if self.age is None else self.age
         if 0 < self.asked.max_age < age:
             params.update(age_seconds=age, max_age=self.asked.max_age)
-            text = f"the judge's newest verdict is {about(age)} old and may be {about(self.asked.max_age)}{run}"
+            text = f"the judge's newest verdict is {about(age)} old and may be {about(self.asked.max_age)}{run} --again"
             return INSUFFICIENT, Reason("pairwise_stale", text, params)
         text = f"the candidate {_counted(f)}; {self._rate_text()} after {self._tested()}: the judge does not find it worse"
         return CLEAN, Reason("pairwise_clean", text, params)
