@@ -78,7 +78,7 @@ func (h *house) judged(app, rollout string, n int) {
 	full.BaselineEventID = h.probed(app, "v36", full.ProbeID, "Please file your claim with us. We are happy to help you.")
 	full.CandidateEventID = h.probed(app, "v37", full.ProbeID, "File form 12 by 30 June, with the invoice. You can do that online.")
 	h.recordJudgments(append(list, full)...)
-	h.calibrate(app, true)
+	h.calibrate(app, agreeing())
 	other := verdict(app, "claim-0001", api.PositionFirst, "")
 	other.Judge.Model = "another-judge"
 	h.recordJudgments(other)
@@ -88,20 +88,17 @@ func (h *house) judged(app, rollout string, n int) {
 	}
 }
 
-// calibrate records how well the judge agrees with people: well, or little more than by chance.
-func (h *house) calibrate(app string, well bool) {
+// agreeing is how often the judge and people said what, if they agree well; quarrelling if they do not.
+func agreeing() [3][3]int64    { return [3][3]int64{{30, 7, 4}, {5, 40, 3}, {2, 4, 15}} }
+func quarrelling() [3][3]int64 { return [3][3]int64{{20, 15, 6}, {12, 28, 8}, {5, 6, 10}} }
+
+// calibrate records how well the judge agrees with people.
+func (h *house) calibrate(app string, confusion [3][3]int64) {
 	h.t.Helper()
-	confusion := [3][3]int64{{30, 7, 4}, {5, 40, 3}, {2, 4, 15}} // a kappa of 0.64
-	if !well {
-		confusion = [3][3]int64{{72, 8, 0}, {17, 13, 0}, {0, 0, 0}}
-	}
-	share := func(x, n int64) api.Share {
-		v := float64(x) / float64(n)
-		return api.Share{X: x, N: n, Value: &v, Lo: ptr(v - 0.08), Hi: ptr(v + 0.07)}
-	}
 	_, err := h.RecordCalibration(h.t.Context(), h.owner, api.Calibration{
-		AppID: app, Judge: theJudge(), Labels: 120, Compared: 110, Agreement: share(85, 110), Confusion: confusion, Consistent: share(96, 110), FirstBias: share(11, 14),
-		LongerWins: share(60, 89), LabelsLonger: share(50, 89), Retest: share(108, 110),
+		AppID: app, Judge: theJudge(), Labels: 120, Compared: 110, Agreement: api.Share{X: confusion[0][0] + confusion[1][1] + confusion[2][2], N: 110},
+		Confusion: confusion, Consistent: api.Share{X: 96, N: 110}, FirstBias: api.Share{X: 11, N: 14},
+		LongerWins: api.Share{X: 60, N: 89}, LabelsLonger: api.Share{X: 50, N: 89}, Retest: api.Share{X: 108, N: 110},
 	})
 	if err != nil {
 		h.t.Fatal(err)

@@ -102,14 +102,14 @@ func TestCalibration(t *testing.T) {
 	h := newHouse(t)
 	h.judgedRollout("a")
 	h.recordJudgments(verdict("a", "p", api.PositionTie, ""))
-	h.calibrate("a", true)
+	h.calibrate("a", agreeing())
 	page := h.page(h.ownerKey, "/judge")
 	has(t, page, "● calibrated", "77.3 % of 110 pairs", "kappa 0.64, substantial agreement", "95 % interval 68.6 % to 84.1 %",
 		`<th scope="row">candidate</th><td class="num">5</td><td class="num same">40</td><td class="num">3</td>`, "78.6 % of 14")
 	hasNot(t, page, "UNCALIBRATED", "Do not rely on")
-	h.calibrate("a", false)
+	h.calibrate("a", quarrelling())
 	page = h.page(h.ownerKey, "/judge")
-	has(t, page, "kappa 0.37, fair agreement", "agrees poorly with people", "Do not rely on its win rate")
+	has(t, page, "kappa 0.26, fair agreement", "agrees poorly with people", "Do not rely on its win rate")
 	hasNot(t, page, "● calibrated", "UNCALIBRATED")
 	for kappa, want := range map[float64]string{-0.1: "worse than chance", 0.1: "slight", 0.3: "fair", 0.5: "moderate", 0.7: "substantial", 0.9: "almost perfect"} {
 		if says, poor := kappaSays(&kappa); !strings.Contains(says, want) || poor != (kappa < 0.4) {
@@ -271,7 +271,7 @@ func TestJudgeOnTheRollout(t *testing.T) {
 	h.tick(id)
 	page := h.page(h.ownerKey, "/rollouts/"+id)
 	has(t, page, theJudge().String(), "UNCALIBRATED", "against one half")
-	h.calibrate("judged", true)
+	h.calibrate("judged", agreeing())
 	for i := range 10 {
 		h.recordJudgments(verdict("judged", fmt.Sprintf("later-%d", i), api.PositionSecond, ""))
 	}

@@ -3,6 +3,7 @@ package dashboard
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
 	"strings"
@@ -44,6 +45,9 @@ func TestWebhookList(t *testing.T) {
 	page := h.page(key, "/webhooks")
 	has(t, page, "Nobody is told when a canary", "prova webhooks listen", `name="url"`, `aria-current="page">Webhooks`)
 	hasNot(t, page, `class="row"`)
+	for _, e := range api.WebhookEvents() {
+		has(t, page, `name="events" value="`+e+`" checked`)
+	}
 	r := h.receives(authority.Sent{StatusCode: 204})
 	good := h.hook()
 	has(t, h.page(key, "/webhooks"), "1 receiver; none has refused", "nothing sent yet")
@@ -120,10 +124,7 @@ func TestWebhookRefused(t *testing.T) {
 		"an unknown event": {func(v url.Values) { v.Set("events", "rollout.nothing") }, "", "there is no event"},
 		"a long app":       {func(v url.Values) { v.Set("app", strings.Repeat("a", 201)) }, "app", "201 bytes"},
 	} {
-		f := url.Values{}
-		for k, v := range typed {
-			f[k] = v
-		}
+		f := maps.Clone(typed)
 		c.change(f)
 		w := h.ask(h.ownerKey, "POST", "/webhooks", f)
 		if w.Code != 400 {
@@ -169,6 +170,9 @@ func TestWebhookPage(t *testing.T) {
 	if w := h.ask(h.ownerKey, "POST", at+"/redeliver", form()); w.Code != 400 || !strings.Contains(w.Body.String(), "say which delivery") {
 		t.Errorf("without a delivery: %d", w.Code)
 	}
+	if w := h.ask(h.ownerKey, "POST", "/webhooks/whk_nobody/redeliver", form("delivery", delivery.ID)); w.Code != 404 || len(r.sent) != 2 {
+		t.Errorf("a delivery of another webhook: %d, sent %d", w.Code, len(r.sent))
+	}
 	if w := h.ask(h.ownerKey, "POST", at+"/redeliver", form("delivery", "dlv_nobody")); w.Code != 404 {
 		t.Errorf("a delivery that is not there: %d", w.Code)
 	}
@@ -208,6 +212,33 @@ func TestRedeliverReplaced(t *testing.T) {
 		t.Fatalf("%d", w.Code)
 	}
 	has(t, w.Body.String(), "a later decision has replaced this delivery", list[0].ID, `href="/rollouts/`+id+`"`)
+}
+
+// A promote that was not delivered when the rollback came is never sent, and not offered to be.
+func TestRedeliverSuperseded(t *testing.T) {
+	h := newHouse(t)
+	r := h.receives(authority.Sent{StatusCode: 500})
+	hook := h.hook()
+	id := h.create("claims").ID
+	h.clock.pass(time.Minute)
+	h.traffic("claims", 40, 19, 3, 76)
+	h.tick(id)
+	if _, err := h.Abort(t.Context(), h.owner, id, "because"); err != nil {
+		t.Fatal(err)
+	}
+	list := must(h.Deliveries(t.Context(), h.owner, hook.ID, "", 10)).Items
+	if len(list) != 2 || list[1].Status != api.DeliverySuperseded {
+		t.Fatalf("%+v", list)
+	}
+	page := h.page(h.ownerKey, "/webhooks/"+hook.ID)
+	has(t, page, "superseded", "a rollback overtook it", `name="delivery" value="`+list[0].ID+`"`)
+	hasNot(t, page, `name="delivery" value="`+list[1].ID+`"`)
+	sent := len(r.sent)
+	w := h.ask(h.ownerKey, "POST", "/webhooks/"+hook.ID+"/redeliver", form("delivery", list[1].ID))
+	if w.Code != 409 || len(r.sent) != sent {
+		t.Errorf("%d, sent %d more", w.Code, len(r.sent)-sent)
+	}
+	has(t, w.Body.String(), "a rollback has superseded this delivery")
 }
 
 // A webhook is deleted after a second form, and nothing before it.
