@@ -120,16 +120,6 @@ type APIKey struct {
 	Hash [32]byte
 }
 
-// Session is somebody signed in to the dashboard: only the SHA-256 of the
-// token is kept, and the key that it was had for.
-type Session struct {
-	Hash      [32]byte
-	Org       string
-	KeyID     string
-	CreatedAt time.Time
-	ExpiresAt time.Time
-}
-
 // Head is the state of an org's log.
 type Head struct{ Tree receipt.Tree }
 

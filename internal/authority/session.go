@@ -8,6 +8,16 @@ import (
 	"github.com/cobound/prova/api"
 )
 
+// Session is somebody signed in to the dashboard: only the SHA-256 of the
+// token is kept, and the key that it was had for.
+type Session struct {
+	Hash      [32]byte
+	Org       string
+	KeyID     string
+	CreatedAt time.Time
+	ExpiresAt time.Time
+}
+
 // SessionTime is how long a sign-in lasts at most; it ends before with its key.
 const SessionTime = 12 * time.Hour
 
