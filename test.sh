@@ -63,7 +63,7 @@ go test -timeout 20m "${pure[@]}"
 
 say "Tests, with the race detector on"
 # The longest come first, so that no core waits at the end.
-mapfile -t others < <(go list ./e2e ./internal/authority . ./receipt ./... | grep -vxF "$(go list "${pure[@]}")")
+mapfile -t others < <(go list ./e2e ./internal/authority ./internal/dashboard . ./receipt ./... | grep -vxF "$(go list "${pure[@]}")")
 go test -race -timeout 20m "${others[@]}"
 go test -C tools ./mutate
 
