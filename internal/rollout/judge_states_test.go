@@ -117,6 +117,16 @@ func TestJudgesErrorBudget(t *testing.T) {
 	if without.RequirePairwise || without.Pairwise != nil || without.ErrorBudget != 0.04 || p.r.Policy.ErrorBudget != 0.06 {
 		t.Errorf("without its judge: %+v", without)
 	}
+	for on, want := range map[api.On]float64{api.OnHold: 0.06, api.OnRollback: 0.03} {
+		p := newPlay(t, api.CreateRollout{Mode: api.ModeCanary, RequirePairwise: true, ErrorBudget: ptr(0.06), Pairwise: &api.CreatePairwise{On: on}})
+		if got := rollout.WithoutJudge(p.r.Policy).ErrorBudget; got != want {
+			t.Errorf("one gate without its judge on %s has %v, want %v", on, got, want)
+		}
+	}
+	only := newPlay(t, api.CreateRollout{Mode: api.ModeCanary, RequirePairwise: true, ErrorBudget: ptr(0.06), Gates: gates(t, "success:on=hold")})
+	if got := rollout.WithoutJudge(only.r.Policy).ErrorBudget; got != 0.06 {
+		t.Errorf("without a gate that rolls back: %v", got)
+	}
 	if same := rollout.WithoutJudge(without); same.ErrorBudget != without.ErrorBudget {
 		t.Errorf("twice without it: %v", same.ErrorBudget)
 	}

@@ -27,6 +27,14 @@ func TestWhatTheJudgesGateSays(t *testing.T) {
 			"the judge has decided 6 of 30 pairs (won 4 and lost 2, 1 tie, 2 without a verdict)" + run},
 		"few beside another's": {api.CreateRollout{}, "judged 4 2 12 0\notherwise 3", api.Insufficient,
 			"the judge has decided 6 of 30 pairs (won 4 and lost 2, 12 ties)" + run + " with judge-1 (template t1): the 3 judgments recorded are of another judge, which count for nothing here"},
+		"few beside one of another's": {api.CreateRollout{}, "judged 1 0 0 1\notherwise 1", api.Insufficient,
+			"the judge has decided 1 of 30 pairs (won 1 and lost 0, 1 without a verdict)" + run + " with judge-1 (template t1): the 1 judgment recorded is of another judge, which count for nothing here"},
+		"just not old": {api.CreateRollout{Pairwise: named}, "judged 5 5 0 0\ndays 7", api.Clean,
+			"the candidate won 5 and lost 5; a win rate of 50.0 % (27.5 % … 80.7 %) after 10 decided pairs: the judge does not find it worse"},
+		"just enough where each look stands for itself": {api.CreateRollout{Guarantee: api.GuaranteeLook, Pairwise: named}, "judged 1 9 0 0", api.Regressed,
+			"the judge prefers the baseline: a win rate of 10.0 % (1.8 % … 40.4 %) after 10 decided pairs"},
+		"not enough where each look stands for itself": {api.CreateRollout{Guarantee: api.GuaranteeLook, Pairwise: named}, "judged 0 9 0 0", api.Insufficient,
+			"the judge has decided 9 of 10 pairs (won 0 and lost 9)" + run},
 		"hopeless": {api.CreateRollout{ErrorBudget: ptr(0.0002), Pairwise: &api.CreatePairwise{MinPairs: minRuns(5)}}, "judged 6 0 0 0", api.Insufficient,
 			"the pairs that the judge decided (won 6 and lost 0) could not have regressed yet" + run},
 		"old": {api.CreateRollout{Pairwise: named}, "judged 6 6 0 0\ndays 8", api.Insufficient,
@@ -98,9 +106,32 @@ func TestJudgeAndTheVerdict(t *testing.T) {
 	}
 }
 
+// TestJudgesParameters: what stands in the sentences stands beside them for machines.
+func TestJudgesParameters(t *testing.T) {
+	p := newPlay(t, api.CreateRollout{Mode: api.ModeCanary, RequirePairwise: true, Pairwise: &api.CreatePairwise{MinPairs: minRuns(10), Judge: &api.Judge{Model: "judge-1"}}})
+	p.script("otherwise 2")
+	if got := p.tick().Verdict.Pairwise.Reason.Params["other_judge"]; got != int64(2) {
+		t.Errorf("other_judge is %v", got)
+	}
+	p.script("judged 6 5 3 1\ndays 9")
+	params := p.tick().Verdict.Pairwise.Reason.Params
+	for name, want := range map[string]int64{"wins": 6, "losses": 5, "ties": 3, "no_verdict": 1, "min_pairs": 10, "age_seconds": 9 * 86400, "max_age": 7 * 86400} {
+		if params[name] != want {
+			t.Errorf("%s is %v, want %d", name, params[name], want)
+		}
+	}
+	p.now = p.now.AddDate(0, 0, -10) // a clock that went back
+	if age := *p.tick().Verdict.Pairwise.AgeSeconds; age != 0 {
+		t.Errorf("the age is %d", age)
+	}
+}
+
 // TestRequiredWithoutAGate: a state that requires a judge and has no gate of one holds.
 func TestRequiredWithoutAGate(t *testing.T) {
 	p := newPlay(t, api.CreateRollout{Mode: api.ModeCanary, RequirePairwise: true})
 	p.r.Ledger.Judged = nil
 	p.script("runs 60 19 failing 6 114\ntick -> hold 5 " + rollout.ReasonPairwiseMissing)
+	if !p.last.Verdict.Pairwise.Required {
+		t.Error("it is not said to be required")
+	}
 }

@@ -211,6 +211,9 @@ func TestShares(t *testing.T) {
 	if s := ShareOf(stats.Proportion{X: 81, N: 263}, 0.95); *s.Value != 81.0/263 || math.Abs(*s.Lo-0.2553) > 1e-4 || math.Abs(*s.Hi-0.3662) > 1e-4 { // Newcombe 1998, table I
 		t.Errorf("%v %v %v", *s.Value, *s.Lo, *s.Hi)
 	}
+	if s := ShareOf(stats.Proportion{X: 1, N: 1}, 0.95); *s.Value != 1 || *s.Hi != 1 {
+		t.Errorf("of one: %v %v", *s.Value, *s.Hi)
+	}
 	for f, want := range map[api.JudgedFigures]float64{{Wins: 1, Losses: 1, Ties: 2}: 0.5, {Wins: 3, Losses: 1}: 0.75, {Ties: 3}: 0.5} {
 		if got := HalfTies(f); got == nil || *got != want {
 			t.Errorf("%+v: %v", f, got)
