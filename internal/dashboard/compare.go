@@ -59,11 +59,11 @@ func (f compareForm) address() string {
 // compareResult is a verdict as the page shows it.
 type compareResult struct {
 	api.Comparison
-	Gates, Signals []comparedGate
+	Gates, Signals []gateRow
 	// Pairs are the gates with pairs to count.
-	Pairs []comparedGate
+	Pairs []gateRow
 	// Warnings are the checks that are not ok; Passed counts the others.
-	Warnings []api.Check
+	Warnings []warning
 	Passed   int
 }
 
@@ -154,18 +154,15 @@ func parseGates(text string) (gates []api.Gate, faults []api.FieldError) {
 }
 
 func resultOf(c api.Comparison) *compareResult {
-	out := &compareResult{Comparison: c, Gates: comparedGates(c.Verdict.Gates), Signals: comparedGates(c.Verdict.Signals)}
+	out := &compareResult{Comparison: c, Gates: gateRows(c.Verdict.Gates), Signals: gateRows(c.Verdict.Signals), Warnings: checkWarnings(c.Verdict.Checks)}
+	out.Passed = len(c.Verdict.Checks) - len(out.Warnings)
+	if len(out.Gates) == 1 { // the verdict's own reason says it
+		out.Gates[0].Reason = ""
+	}
 	for _, g := range slices.Concat(out.Gates, out.Signals) {
 		if g.Pairs != nil {
 			out.Pairs = append(out.Pairs, g)
 		}
-	}
-	for _, check := range c.Verdict.Checks {
-		if check.Status == api.CheckOK {
-			out.Passed++
-			continue
-		}
-		out.Warnings = append(out.Warnings, check)
 	}
 	return out
 }

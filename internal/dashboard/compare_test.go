@@ -53,7 +53,7 @@ func TestCompare(t *testing.T) {
 			}
 		}
 		for head, figure := range map[string]api.CohortFigure{"Baseline": g.Baseline, "Candidate": g.Candidate} {
-			if f := comparedOf(g.Gate, figure); !strings.Contains(page, `<td data-head="`+head+`">`+f.Value+` <span class="interval">`+f.Interval+"</span><small>"+f.Runs) {
+			if f := cellOf(g.Gate, figure); !strings.Contains(page, `<td data-head="`+head+`">`+f.Value+` <span class="interval">`+f.Interval+"</span><small>"+f.Runs) {
 				t.Errorf("%s: the figures of the %s are not in its column: %+v", app, head, f)
 			}
 		}
@@ -169,10 +169,10 @@ func TestComparePairs(t *testing.T) {
 	page := h.page(h.ownerKey, "/compare?app=a&baseline=v36&candidate=v37")
 	table := regexp.MustCompile(`(?s)<table class="two-by-two">.*?</table>`).FindString(page)
 	var cells []string
-	for _, m := range regexp.MustCompile(`<td>(\d+)</td>`).FindAllStringSubmatch(table, -1) {
+	for _, m := range regexp.MustCompile(`<td[^>]*>(\d+)</td>`).FindAllStringSubmatch(table, -1) {
 		cells = append(cells, m[1])
 	}
-	if strings.Join(cells, " ") != "28 4 8 0" || !strings.Contains(page, "Both releases ran 40 probes. 12 came out otherwise") || !strings.Contains(page, "1 run of the candidate") {
+	if strings.Join(cells, " ") != "28 8 4 0" || !strings.Contains(page, "Both releases ran 40 probes. 12 came out otherwise") || !strings.Contains(page, "1 run of the candidate") {
 		t.Errorf("%v in %s", cells, page)
 	}
 	if page := h.page(h.ownerKey, "/compare?app=a&baseline=v36&candidate=v37&pair=none"); strings.Contains(page, "two-by-two") {
@@ -214,8 +214,8 @@ func TestDifferencePlot(t *testing.T) {
 		{"errors that rose", api.BetterLower, api.Difference{Estimate: 0.1, Lo: 0.05, Hi: 0.2, Open: api.OpenHi}, 0.02, true, "+21.0 points"},
 		{"errors that fell", api.BetterLower, api.Difference{Estimate: -0.1, Lo: -0.2, Hi: -0.05}, 0, false, "+21.0 points"},
 	} {
-		g := api.GateResult{Gate: api.Gate{Metric: "m", Statistic: api.StatisticRate, Better: c.better}}
-		p := plotDifference(g, c.d, c.margin, reach(c.d, c.margin))
+		g := api.GateResult{Gate: api.Gate{Metric: "m", Statistic: api.StatisticRate, Better: c.better, Margin: api.Margin{Value: c.margin}}, Difference: &c.d}
+		p := plotDifference(g, reach(g))
 		if p.Zero != plotWidth/2 || p.Left != c.left || !(p.Lo <= p.At && p.At <= p.Hi) || (p.Hi < p.Zero) != c.worse || (p.Margin != nil) != (c.margin > 0) || p.Margin != nil && *p.Margin >= p.Zero {
 			t.Errorf("%s: %+v", c.name, p)
 		}
@@ -223,7 +223,7 @@ func TestDifferencePlot(t *testing.T) {
 			t.Errorf("%s: the open limit is on the wrong side", c.name)
 		}
 	}
-	none := plotDifference(api.GateResult{}, api.Difference{}, 0, 0)
+	none := plotDifference(api.GateResult{Difference: &api.Difference{}}, 0)
 	if none.Lo != none.Zero || none.Hi != none.Zero || none.Left != "" || none.Right != "" {
 		t.Errorf("nothing differs: %+v", none)
 	}

@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/cobound/prova/api"
@@ -86,6 +87,17 @@ func looksAt(g api.Gate, decisions []api.Decision) []funnelLook {
 	return looks[max(0, len(looks)-mostPoints):]
 }
 
+// heights are the ends of the vertical axis; zero is always on it.
+type heights struct{ from, to float64 }
+
+func (s *heights) hold(values ...float64) {
+	for _, v := range values {
+		if !math.IsNaN(v) && !math.IsInf(v, 0) {
+			s.from, s.to = min(s.from, v), max(s.to, v)
+		}
+	}
+}
+
 func funnelOf(now api.GateResult, decisions []api.Decision) (funnel, bool) {
 	g := now.Gate
 	looks := looksAt(g, decisions)
@@ -94,7 +106,7 @@ func funnelOf(now api.GateResult, decisions []api.Decision) (funnel, bool) {
 	}
 	last := looks[len(looks)-1]
 	line := harmLine(now)
-	s := scale{}
+	s := heights{}
 	s.hold(line)
 	for _, l := range looks {
 		s.hold(l.d.Lo, l.d.Hi, l.d.Estimate)
@@ -110,9 +122,9 @@ func funnelOf(now api.GateResult, decisions []api.Decision) (funnel, bool) {
 		return round(funnelEdge + float64(i)/float64(len(looks)-1)*(funnelWidth-2*funnelEdge))
 	}
 	f := funnel{
-		Title: titleOf(g), Zero: y(0), Margin: y(line), HasMargin: line != 0, Verdict: last.verdict, WorseBelow: g.Better == api.BetterHigher,
+		Title: nameOf(g), Zero: y(0), Margin: y(line), HasMargin: line != 0, Verdict: last.verdict, WorseBelow: g.Better == api.BetterHigher,
 		Top: compare.FormatChange(g, s.to), Bottom: compare.FormatChange(g, s.from),
-		Text: fmt.Sprintf("%s over %d looks: from %s to %s", titleOf(g), len(looks), compare.FormatDifference(g, looks[0].d), compare.FormatDifference(g, last.d)),
+		Text: fmt.Sprintf("%s over %d looks: from %s to %s", nameOf(g), len(looks), compare.FormatDifference(g, looks[0].d), compare.FormatDifference(g, last.d)),
 	}
 	var upper, lower, middle strings.Builder
 	for i, l := range looks {

@@ -6,237 +6,184 @@ import (
 	"strings"
 
 	"github.com/cobound/prova/api"
-	"github.com/cobound/prova/internal/authority"
 	"github.com/cobound/prova/internal/compare"
 )
 
-// gateRow is a gate with both cohorts and its interval.
+// gateRow is a gate as every page shows it: both cohorts, their difference, the verdict.
 type gateRow struct {
-	api.GateResult
-	// Title names what is compared, Terms what is tolerated and what a breach does.
-	Title, Terms        string
+	// Name says what is compared, such as "success rate".
+	Name string
+	// Terms are which way is better, what is tolerated and what a breach does.
+	Terms               string
 	Baseline, Candidate cohortCell
-	// Difference is written out, Kind says which interval it is.
-	Difference, Kind string
-	// OneLookText is the ordinary interval, where another one decides.
-	OneLookText string
-	Hides       string
-	Axis        *axis
+	// Difference and its Interval are in words, Kind says which interval it
+	// is, and Plot draws it; all are empty before there is one.
+	Difference, Interval, Kind string
+	Plot                       *differencePlot
+	// OneLook is the ordinary interval, where another one decides.
+	OneLook string
+	Verdict api.Outcome
+	// Signal is whether it is only watched.
+	Signal bool
+	// Reason says why the verdict is not clean; empty where it is, and of a signal.
+	Reason string
+	// Hides is the smallest harm that so few runs could still hide; empty where nothing limits it, or where there is harm.
+	Hides string
+	Pairs *comparedPairs
 }
 
-type cohortCell struct{ Value, Interval, Counts string }
+// cohortCell is the figure of one release in words.
+type cohortCell struct{ Value, Interval, Runs string }
 
-// axis is an interval on a line with zero and the margin, in units of the drawing.
-type axis struct {
-	Lo, Hi, At, Zero, Margin float64
-	// HasMargin is false where the margin is zero itself.
-	HasMargin bool
-	// OpenLo and OpenHi mark a limit that so few runs do not have.
-	OpenLo, OpenHi bool
-	// One is the ordinary interval, drawn thin; nil where there is no other.
-	One         *[2]float64
-	Left, Right string
-	Verdict     api.Outcome
-	Text        string
-	// From and To are the ends of the axis in words.
-	From, To string
-}
-
-// ZeroFits reports whether the word for zero has room beside those at the ends.
-func (a axis) ZeroFits() bool { return a.Zero > 60 && a.Zero < axisWidth-60 }
-
-// The drawing of an axis is axisWidth wide, and axisEdge is left free at both ends.
-const (
-	axisWidth = 300.0
-	axisEdge  = 12.0
-)
-
-// scale maps values to the drawing.
-type scale struct{ from, to float64 }
-
-func (s *scale) hold(values ...float64) {
-	for _, v := range values {
-		if !math.IsNaN(v) && !math.IsInf(v, 0) {
-			s.from, s.to = min(s.from, v), max(s.to, v)
-		}
-	}
-}
-
-func (s scale) at(v float64) float64 {
-	if !(s.to > s.from) {
-		return axisWidth / 2
-	}
-	share := (v - s.from) / (s.to - s.from)
-	if math.IsNaN(share) {
-		share = 0.5
-	}
-	return round(axisEdge + min(max(share, 0), 1)*(axisWidth-2*axisEdge))
-}
-
-// round keeps a tenth of a unit: more cannot be seen.
-func round(v float64) float64 { return math.Round(v*10) / 10 }
-
-// unitOf says which gates share an axis: all rates, and each other metric with itself.
-func unitOf(g api.Gate) string {
-	if g.Statistic == api.StatisticRate {
-		return "rate"
-	}
-	return "metric " + g.Metric
-}
-
-// gateRows writes out gates, with one scale for all that share a unit.
+// gateRows writes out a list of gates. All rates share one axis; any other
+// metric has its own, with zero in the same place.
 func gateRows(results []api.GateResult) []gateRow {
-	scales := map[string]*scale{}
+	far := 0.0
 	for _, g := range results {
-		s := scales[unitOf(g.Gate)]
-		if s == nil {
-			s = &scale{}
-			scales[unitOf(g.Gate)] = s
-		}
-		s.hold(0, harmLine(g))
-		for _, d := range []*api.Difference{g.Difference, g.OneLook} {
-			if d != nil {
-				s.hold(d.Lo, d.Hi, d.Estimate)
-			}
+		if g.Statistic == api.StatisticRate {
+			far = max(far, reach(g))
 		}
 	}
 	rows := make([]gateRow, 0, len(results))
 	for _, g := range results {
-		rows = append(rows, rowOf(g, *scales[unitOf(g.Gate)]))
+		if g.Statistic == api.StatisticRate {
+			rows = append(rows, gateRowOf(g, far))
+		} else {
+			rows = append(rows, gateRowOf(g, reach(g)))
+		}
 	}
 	return rows
 }
 
-func rowOf(g api.GateResult, s scale) gateRow {
-	row := gateRow{GateResult: g, Title: titleOf(g.Gate), Terms: termsOf(g.Gate), Baseline: cellOf(g.Gate, g.Baseline), Candidate: cellOf(g.Gate, g.Candidate), Difference: "none yet"}
-	d := g.Difference
-	if d == nil {
-		d = g.OneLook
+// gateRowOf draws on an axis that reaches so far on both sides of zero.
+func gateRowOf(g api.GateResult, far float64) gateRow {
+	row := gateRow{
+		Name: nameOf(g.Gate), Terms: termsOf(g.Gate), Baseline: cellOf(g.Gate, g.Baseline), Candidate: cellOf(g.Gate, g.Candidate),
+		Verdict: g.Verdict, Signal: g.On == api.OnWarn, Pairs: pairsOf(g.Pairs),
 	}
+	if g.Verdict != api.Clean && !row.Signal {
+		row.Reason = g.Reason.Text
+	}
+	if g.Hides != nil && g.Verdict != api.Regressed && !row.Signal {
+		row.Hides = unsigned(compare.FormatChange(g.Gate, math.Abs(*g.Hides)))
+	}
+	d := differenceOf(g)
 	if d == nil {
 		return row
 	}
-	row.Difference, row.Kind = compare.FormatDifference(g.Gate, *d), d.Method
+	row.Difference, row.Interval = differenceText(g.Gate, *d)
+	row.Kind = d.Method
 	if g.Difference == nil {
 		row.Kind += ", of a single look"
-	} else if g.OneLook != nil && *g.OneLook != *g.Difference {
-		row.OneLookText = compare.FormatDifference(g.Gate, *g.OneLook)
 	}
-	if g.Hides != nil && g.Verdict != api.Regressed {
-		row.Hides = strings.TrimPrefix(compare.FormatChange(g.Gate, *g.Hides), "+")
+	if one := oneLookOf(g); one != nil {
+		_, row.OneLook = differenceText(g.Gate, *one)
 	}
-	row.Axis = axisOf(g, *d, s)
+	row.Plot = plotDifference(g, far)
 	return row
 }
 
-func axisOf(g api.GateResult, d api.Difference, s scale) *axis {
-	a := &axis{
-		Lo: s.at(d.Lo), Hi: s.at(d.Hi), At: s.at(d.Estimate), Zero: s.at(0), Margin: s.at(harmLine(g)), HasMargin: harmLine(g) != 0,
-		OpenLo: d.Open == api.OpenLo || d.Open == api.OpenBoth, OpenHi: d.Open == api.OpenHi || d.Open == api.OpenBoth,
-		Left: "worse", Right: "better", Verdict: g.Verdict, From: compare.FormatChange(g.Gate, s.from), To: compare.FormatChange(g.Gate, s.to),
+// differenceOf is that which decides, or else the ordinary one; nil before there is any.
+func differenceOf(g api.GateResult) *api.Difference {
+	if g.Difference != nil {
+		return g.Difference
 	}
-	if g.Better == api.BetterLower {
-		a.Left, a.Right = a.Right, a.Left
+	return g.OneLook
+}
+
+// oneLookOf is the ordinary difference where another one decides, else nil.
+func oneLookOf(g api.GateResult) *api.Difference {
+	if g.Difference == nil || g.OneLook == nil || *g.OneLook == *g.Difference {
+		return nil
 	}
-	if g.OneLook != nil && g.Difference != nil && *g.OneLook != *g.Difference {
-		a.One = &[2]float64{s.at(g.OneLook.Lo), s.at(g.OneLook.Hi)}
+	return g.OneLook
+}
+
+// differenceText is the estimate with its unit, and the interval without.
+func differenceText(g api.Gate, d api.Difference) (estimate, interval string) {
+	estimate = compare.FormatChange(g, d.Estimate)
+	return estimate, strings.TrimSuffix(strings.TrimPrefix(compare.FormatDifference(g, d), estimate+" ("), ")")
+}
+
+// unsigned takes the sign from a size that is always a harm.
+func unsigned(change string) string { return strings.TrimPrefix(change, "+") }
+
+// tolerated is the margin in units of the metric, at least 0; a relative one of an unknown baseline is 0.
+func tolerated(g api.GateResult) float64 {
+	switch {
+	case !g.Margin.Relative:
+		return g.Margin.Value
+	case g.Tolerated != nil:
+		return *g.Tolerated
+	case g.Baseline.Value == nil:
+		return 0
 	}
-	a.Text = titleOf(g.Gate) + ": " + compare.FormatDifference(g.Gate, d) + ", " + string(g.Verdict)
-	return a
+	return g.Margin.Value * math.Abs(*g.Baseline.Value)
 }
 
 // harmLine is where harm begins, signed: −0.02 tolerates a loss of 0.02.
 func harmLine(g api.GateResult) float64 {
-	margin := g.Margin.Value
-	if g.Margin.Relative {
-		switch {
-		case g.Tolerated != nil:
-			margin = *g.Tolerated
-		case g.Baseline.Value != nil:
-			margin *= math.Abs(*g.Baseline.Value)
-		default:
-			margin = 0
-		}
-	}
 	if g.Better == api.BetterHigher {
-		return -margin
+		return -tolerated(g)
 	}
-	return margin
+	return tolerated(g)
 }
 
-func titleOf(g api.Gate) string {
-	title := g.Metric + " " + string(g.Statistic)
+func nameOf(g api.Gate) string {
+	name := g.Metric + " " + string(g.Statistic)
 	if g.Pair != "" {
-		title += " of pairs"
+		name += " of pairs"
 	}
-	return title
+	return name
 }
 
 func termsOf(g api.Gate) string {
-	parts := []string{string(g.Better) + " is better"}
+	terms := string(g.Better) + " is better"
 	if g.Margin.Value != 0 {
-		margin := strings.TrimPrefix(compare.FormatChange(g, g.Margin.Value), "+")
-		if g.Margin.Relative {
-			margin = g.Margin.String()
+		margin := g.Margin.String()
+		if !g.Margin.Relative {
+			margin = unsigned(compare.FormatChange(g, g.Margin.Value))
 		}
-		parts = append(parts, "margin "+margin)
+		terms += ", margin " + margin
 	}
-	if g.On != api.OnRollback {
-		parts = append(parts, string(g.On)+" only")
+	if g.On == api.OnHold {
+		terms += ", holds only"
 	}
-	return strings.Join(parts, ", ")
+	return terms
 }
 
 func cellOf(g api.Gate, c api.CohortFigure) cohortCell {
-	cell := cohortCell{Value: "–", Counts: plural(c.N, "run")}
+	cell := cohortCell{Value: "–", Runs: plural(c.N, "run")}
 	if g.Pair != "" {
-		cell.Counts = plural(c.N, "probe")
+		cell.Runs = plural(c.N, "probe")
 	}
 	if c.Missing > 0 {
-		cell.Counts += ", " + strconv.FormatInt(c.Missing, 10) + " without it"
+		cell.Runs += ", " + strconv.FormatInt(c.Missing, 10) + " without it"
 	}
 	if c.Value == nil {
 		return cell
 	}
 	cell.Value = compare.FormatValue(g, *c.Value)
 	if c.Lo != nil || c.Hi != nil {
-		cell.Interval = limit(g, c.Lo) + " … " + limit(g, c.Hi)
+		cell.Interval = limitText(g, c.Lo) + " … " + limitText(g, c.Hi)
 	}
 	return cell
 }
 
-// limit is one end of an interval, without its unit; too few runs may not have it.
-func limit(g api.Gate, v *float64) string {
+// cohortText is the figure of a release in one line.
+func cohortText(g api.Gate, c api.CohortFigure) string {
+	cell := cellOf(g, c)
+	if cell.Interval == "" {
+		return cell.Value
+	}
+	return cell.Value + " (" + cell.Interval + ")"
+}
+
+// limitText is one end of an interval without its unit; so few runs may not have it.
+func limitText(g api.Gate, v *float64) string {
 	if v == nil {
 		return "?"
 	}
 	text, _, _ := strings.Cut(compare.FormatValue(g, *v), " ")
 	return text
-}
-
-// inputsTable is what became of the inputs that both releases ran.
-type inputsTable struct {
-	*authority.Inputs
-	Title string
-	Rows  []inputRow
-}
-
-type inputRow struct {
-	Probe, Baseline, Candidate, Change string
-	Worse                              bool
-	Runs                               int64
-}
-
-func inputsOf(in *authority.Inputs) *inputsTable {
-	if in == nil {
-		return nil
-	}
-	t := &inputsTable{Inputs: in, Title: titleOf(in.Gate)}
-	for _, c := range in.Changed {
-		t.Rows = append(t.Rows, inputRow{
-			Probe: c.Probe, Baseline: compare.FormatValue(in.Gate, c.Baseline), Candidate: compare.FormatValue(in.Gate, c.Candidate),
-			Change: compare.FormatChange(in.Gate, c.Candidate-c.Baseline), Worse: c.Harm(in.Gate.Better) > 0, Runs: c.CandidateRuns + c.BaselineRuns,
-		})
-	}
-	return t
 }

@@ -14,29 +14,32 @@ func result(gate string, estimate, lo, hi float64, verdict api.Outcome) api.Gate
 }
 
 // Gates of one unit share an axis, so that one can be compared with the other;
-// others have an axis of their own.
+// others have an axis of their own. Harm is on the left of each, zero in the middle.
 func TestCommonAxis(t *testing.T) {
 	rows := gateRows([]api.GateResult{
 		result("success:margin=0.02", -0.1, -0.2, 0.0, api.Regressed),
 		result("flagged:margin=0.05", 0.1, 0.0, 0.2, api.Clean),
 		result("latency_ms:mean", 30, -10, 70, api.Clean),
 	})
-	a, b, c := rows[0].Axis, rows[1].Axis, rows[2].Axis
-	if a.Zero != axisWidth/2 || b.Zero != a.Zero || a.Lo != axisEdge || b.Hi != axisWidth-axisEdge || a.Hi != a.Zero || b.Lo != b.Zero {
-		t.Errorf("%+v\n%+v", a, b)
+	a, b, c := rows[0].Plot, rows[1].Plot, rows[2].Plot
+	if a.Zero != plotWidth/2 || b.Zero != a.Zero || c.Zero != a.Zero || a.Hi != a.Zero || b.Hi != b.Zero || a.Lo != b.Lo || a.At != b.At {
+		t.Errorf("%+v\n%+v\n%+v", a, b, c)
 	}
-	// From −0.2 to 0.2 the margins of 0.02 and 0.05 lie at 45 and 62.5 % of 276.
-	if a.Margin != round(axisEdge+0.45*276) || b.Margin != round(axisEdge+0.625*276) || !a.HasMargin {
-		t.Errorf("margins at %v and %v", a.Margin, b.Margin)
+	// The axis of 232 reaches 0.21 to both sides, so that a margin of 0.02 lies at (1 − 2/21) / 2 of it.
+	if *a.Margin != round(plotEdge+116*19./21) || *b.Margin != round(plotEdge+116*16./21) || c.Margin != nil {
+		t.Errorf("margins at %v and %v", *a.Margin, *b.Margin)
 	}
-	if c.Lo != axisEdge || c.Hi != axisWidth-axisEdge || c.Zero != round(axisEdge+0.125*276) || c.HasMargin {
+	if a.Lo != round(plotEdge+116*1./21) || c.Lo != a.Lo || a.Left != "−21.0 points" || b.Left != "+21.0 points" || c.Left != "+73.5 ms" {
 		t.Errorf("%+v", c)
 	}
-	if a.Left != "worse" || a.Right != "better" || b.Left != "better" || b.Right != "worse" {
-		t.Errorf("%s %s, %s %s", a.Left, a.Right, b.Left, b.Right)
-	}
-	if !strings.Contains(a.Text, "success rate: −10.0 points (−20.0 … 0.0), regressed") {
-		t.Error(a.Text)
+	for i, want := range []string{
+		"success rate: difference −10.0 points (−20.0 … 0.0), margin 2.0 points, regressed; worse to the left",
+		"flagged rate: difference +10.0 points (0.0 … +20.0), margin 5.0 points, clean; worse to the left",
+		"latency_ms mean: difference +30.0 ms (−10.0 … +70.0), clean; worse to the left",
+	} {
+		if got := rows[i].Plot.Text; got != want {
+			t.Error(got)
+		}
 	}
 }
 
@@ -64,35 +67,54 @@ func TestRelativeMargin(t *testing.T) {
 // What the figures are missing, or are beyond, the row says in words.
 func TestGateRow(t *testing.T) {
 	none := result("success", 0, 0, 0, api.Insufficient)
-	none.Difference = nil
-	if row := gateRows([]api.GateResult{none})[0]; row.Axis != nil || row.Difference != "none yet" || row.Baseline.Value != "–" {
+	none.Difference, none.Reason.Text = nil, "too few"
+	if row := gateRows([]api.GateResult{none})[0]; row.Plot != nil || row.Difference != "" || row.Baseline.Value != "–" || row.Reason != "too few" {
 		t.Errorf("%+v", row)
 	}
 	none.OneLook = &api.Difference{Estimate: 0.1, Lo: 0, Hi: 0.2, Method: "newcombe", Open: api.OpenHi}
 	none.Baseline = api.CohortFigure{N: 3, Missing: 2}
-	if row := gateRows([]api.GateResult{none})[0]; row.Axis == nil || !row.Axis.OpenHi || row.Axis.OpenLo || row.Axis.One != nil || row.Kind != "newcombe, of a single look" ||
-		row.Difference != "+10.0 points (0.0 … >+20.0)" || row.Baseline.Counts != "3 runs, 2 without it" {
-		t.Errorf("%+v %+v", row, row.Axis)
+	if row := gateRows([]api.GateResult{none})[0]; row.Plot == nil || !row.Plot.OpenHi || row.Plot.OpenLo || row.Plot.OneLook != nil || row.Kind != "newcombe, of a single look" ||
+		row.Difference != "+10.0 points" || row.Interval != "0.0 … >+20.0" || row.Baseline.Runs != "3 runs, 2 without it" {
+		t.Errorf("%+v %+v", row, row.Plot)
 	}
 	both := result("success", 0.1, 0, 0.2, api.Clean)
+	both.Reason.Text = "it is clean"
 	both.OneLook = &api.Difference{Estimate: 0.1, Lo: 0.05, Hi: 0.15}
-	if row := gateRows([]api.GateResult{both})[0]; row.Axis.One == nil || row.Axis.One[0] <= row.Axis.Lo || row.Axis.One[1] >= row.Axis.Hi || row.OneLookText == "" {
-		t.Errorf("%+v", row.Axis)
+	row := gateRows([]api.GateResult{both})[0]
+	if one := row.Plot.OneLook; one == nil || one.Lo <= row.Plot.Lo || one.Hi >= row.Plot.Hi || row.OneLook != "+5.0 … +15.0" || row.Reason != "" || !strings.Contains(row.Plot.Text, ", one look +5.0 … +15.0, clean") {
+		t.Errorf("%+v %+v", row, row.Plot)
+	}
+	both.Better = api.BetterLower // and mirrored with the interval that decides
+	if p := gateRows([]api.GateResult{both})[0].Plot; !(p.Lo < p.OneLook.Lo && p.OneLook.Lo < p.At && p.At < p.OneLook.Hi && p.OneLook.Hi < p.Hi && p.Hi == p.Zero) {
+		t.Errorf("%+v", p)
+	}
+	hidden := 0.3
+	both.Hides = &hidden
+	if row := gateRows([]api.GateResult{both})[0]; row.Hides != "30.0 points" {
+		t.Errorf("hides %s", row.Hides)
+	}
+	both.Verdict, both.On = api.Regressed, api.OnWarn
+	if row := gateRows([]api.GateResult{both})[0]; !row.Signal || row.Reason != "" || row.Hides != "" || row.Plot.Colour != "warn" || strings.Contains(row.Plot.Text, "regressed") {
+		t.Errorf("a signal: %+v", row)
 	}
 }
 
 // Whatever the figures are, the drawing stays within its width.
-func FuzzAxis(f *testing.F) {
+func FuzzPlot(f *testing.F) {
 	f.Add(-0.1, -0.3, 0.1, 0.02)
 	f.Add(math.Inf(-1), math.NaN(), math.MaxFloat64, 0.0)
 	f.Add(-math.MaxFloat64, math.MaxFloat64, math.MaxFloat64, 1e300)
 	f.Fuzz(func(t *testing.T, estimate, lo, hi, margin float64) {
 		g := result("score", estimate, lo, hi, api.Clean)
 		g.Margin.Value = margin
-		a := gateRows([]api.GateResult{g})[0].Axis
-		for _, x := range []float64{a.Lo, a.Hi, a.At, a.Zero, a.Margin} {
-			if !(x >= 0 && x <= axisWidth) {
-				t.Errorf("%v in %+v", x, a)
+		p := gateRows([]api.GateResult{g})[0].Plot
+		places := []float64{p.Lo, p.Hi, p.At, p.Zero}
+		if p.Margin != nil {
+			places = append(places, *p.Margin)
+		}
+		for _, x := range places {
+			if !(x >= 0 && x <= plotWidth) {
+				t.Errorf("%v in %+v", x, p)
 			}
 		}
 	})

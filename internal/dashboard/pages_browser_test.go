@@ -129,7 +129,7 @@ func TestPagesInABrowser(t *testing.T) {
 		} {
 			b.look(c.width, c.height, c.scheme, c.media)
 			if eval[bool](b, `document.documentElement.scrollWidth > innerWidth`) {
-				t.Errorf("%s: at %d pixels the page is wider than its window", path, c.width)
+				t.Errorf("%s: at %d pixels the page is wider than its window: %s", path, c.width, eval[string](b, protruding))
 			}
 			if c.name != "" {
 				b.picture(*pictures, name+"-"+c.name)
@@ -143,6 +143,11 @@ func TestPagesInABrowser(t *testing.T) {
 		}
 	}
 }
+
+// protruding names the innermost elements that reach beyond the window.
+const protruding = `[...document.querySelectorAll("main *")]
+	.filter((e) => e.getBoundingClientRect().right > innerWidth && ![...e.children].some((c) => c.getBoundingClientRect().right > innerWidth))
+	.map((e) => e.outerHTML.slice(0, 200)).join("\n")`
 
 // everyPage are the paths of all pages in all states, by name.
 func (h *house) everyPage(ids map[string]string) map[string]string {

@@ -24,25 +24,40 @@ type differencePlot struct {
 	Width, Height int
 	// Colour is the verdict of a gate, and of a signal signal or warn.
 	Colour string
-	// Zero, Lo, Hi and At are places on the axis, Lo being the harmful end.
-	Zero, Lo, Hi, At float64
+	drawnInterval
+	// OneLook is the ordinary interval, where another one decides.
+	OneLook *drawnInterval
+	Zero    float64
 	// Margin is where the tolerated harm ends; nil without a margin.
 	Margin *float64
-	// OpenLo and OpenHi mark limits that so few runs do not have.
-	OpenLo, OpenHi bool
 	// Left and Right are what the ends of the axis stand for, empty where nothing differs; Text says all of it in words.
 	Left, Right, Text string
 }
 
-// reach is how far a difference goes from zero, in units of the metric: what
-// the axis must hold on either side.
-func reach(d api.Difference, margin float64) float64 {
-	return max(math.Abs(d.Lo), math.Abs(d.Hi), math.Abs(d.Estimate), math.Abs(margin))
+// drawnInterval is an interval as places on the axis, Lo being the harmful end.
+type drawnInterval struct {
+	Lo, At, Hi float64
+	// OpenLo and OpenHi mark limits that so few runs do not have.
+	OpenLo, OpenHi bool
+}
+
+// reach is how far the figures of a gate go from zero, in units of the metric:
+// what the axis must hold on either side. It is 0 before there is a difference.
+func reach(g api.GateResult) float64 {
+	far := 0.0
+	for _, d := range []*api.Difference{g.Difference, g.OneLook} {
+		if d != nil {
+			far = max(far, math.Abs(d.Lo), math.Abs(d.Hi), math.Abs(d.Estimate), math.Abs(tolerated(g)))
+		}
+	}
+	return far
 }
 
 // plotDifference draws on an axis that reaches so far on both sides of zero.
-func plotDifference(g api.GateResult, d api.Difference, margin, far float64) *differencePlot {
-	far *= 1.05
+// The gate has a difference.
+func plotDifference(g api.GateResult, far float64) *differencePlot {
+	const air = 1.05 // so that no end touches the edge
+	far *= air
 	ends := far > 0 && !math.IsInf(far, 0)
 	if !ends {
 		far = 1
@@ -53,21 +68,44 @@ func plotDifference(g api.GateResult, d api.Difference, margin, far float64) *di
 	}
 	at := func(v float64) float64 { return onAxis((goodness*v/far + 1) / 2) }
 	p := &differencePlot{
-		Width: plotWidth, Height: plotHeight, Colour: plotColour(g), Zero: at(0), Lo: at(d.Lo), Hi: at(d.Hi), At: at(d.Estimate),
-		OpenLo: d.Open == api.OpenLo || d.Open == api.OpenBoth, OpenHi: d.Open == api.OpenHi || d.Open == api.OpenBoth,
-		Text: "difference " + compare.FormatDifference(g.Gate, d) + ", worse to the left",
+		Width: plotWidth, Height: plotHeight, Colour: plotColour(g), Zero: at(0), drawnInterval: intervalOf(g.Better, *differenceOf(g), at), Text: plotText(g),
 	}
-	if goodness < 0 {
-		p.Lo, p.Hi, p.OpenLo, p.OpenHi = p.Hi, p.Lo, p.OpenHi, p.OpenLo
+	if one := oneLookOf(g); one != nil {
+		s := intervalOf(g.Better, *one, at)
+		p.OneLook = &s
 	}
 	if ends {
 		p.Left, p.Right = compare.FormatChange(g.Gate, -goodness*far), compare.FormatChange(g.Gate, goodness*far)
 	}
-	if margin != 0 {
-		m := at(-goodness * margin)
+	if harmLine(g) != 0 {
+		m := at(harmLine(g))
 		p.Margin = &m
 	}
 	return p
+}
+
+func intervalOf(better api.Better, d api.Difference, at func(float64) float64) drawnInterval {
+	openLo, openHi := d.Open == api.OpenLo || d.Open == api.OpenBoth, d.Open == api.OpenHi || d.Open == api.OpenBoth
+	if better == api.BetterLower {
+		return drawnInterval{Lo: at(d.Hi), At: at(d.Estimate), Hi: at(d.Lo), OpenLo: openHi, OpenHi: openLo}
+	}
+	return drawnInterval{Lo: at(d.Lo), At: at(d.Estimate), Hi: at(d.Hi), OpenLo: openLo, OpenHi: openHi}
+}
+
+// plotText says what the drawing shows.
+func plotText(g api.GateResult) string {
+	text := nameOf(g.Gate) + ": difference " + compare.FormatDifference(g.Gate, *differenceOf(g))
+	if m := tolerated(g); m != 0 {
+		text += ", margin " + unsigned(compare.FormatChange(g.Gate, m))
+	}
+	if one := oneLookOf(g); one != nil {
+		_, interval := differenceText(g.Gate, *one)
+		text += ", one look " + interval
+	}
+	if g.On != api.OnWarn {
+		text += ", " + string(g.Verdict)
+	}
+	return text + "; worse to the left"
 }
 
 func plotColour(g api.GateResult) string {
@@ -140,8 +178,13 @@ func (a rateAxis) plot(name string, f api.CohortFigure) *ratePlot {
 	}
 }
 
-// onAxis is where a share of the axis lies in a drawing, to a tenth of a unit.
+// onAxis is where a share of the axis lies in a drawing; what is no number lies in the middle.
 func onAxis(share float64) float64 {
-	share = min(max(share, 0), 1)
-	return math.Round((plotEdge+share*(plotWidth-2*plotEdge))*10) / 10
+	if math.IsNaN(share) {
+		share = 0.5
+	}
+	return round(plotEdge + min(max(share, 0), 1)*(plotWidth-2*plotEdge))
 }
+
+// round keeps a tenth of a unit: more cannot be seen.
+func round(v float64) float64 { return math.Round(v*10) / 10 }

@@ -109,7 +109,7 @@ type releaseListPage struct {
 type releaseRow struct {
 	api.Release
 	First, Last moment
-	Rate        *comparedCohort
+	Rate        *cohortCell
 	Plot        *ratePlot
 	// Figures are the other known metrics in words.
 	Figures []releaseFigure
@@ -176,19 +176,19 @@ func (h *Handler) fillReleases(r *request, page *releaseListPage, all []api.Rele
 	rate, figures := drawnRate(list.Items)
 	page.Axis = ratesAxis(figures)
 	if rate.Metric != "" {
-		page.Rate = comparedName(rate)
+		page.Rate = nameOf(rate)
 	}
 	for _, f := range list.Items {
 		row := releaseRow{Release: f.Release, First: h.moment(f.FirstSeen), Last: h.moment(f.LastSeen)}
 		for _, m := range f.Figures {
 			if m.Gate == rate {
-				cohort := comparedOf(m.Gate, m.Figure)
+				cohort := cellOf(m.Gate, m.Figure)
 				if m.Figure.N == f.Runs { // as the column of runs says
 					cohort.Runs = ""
 				}
 				row.Rate, row.Plot = &cohort, page.Axis.plot(page.Rate, m.Figure)
 			} else if m.Figure.Value != nil {
-				row.Figures = append(row.Figures, releaseFigure{comparedName(m.Gate), compare.FormatValue(m.Gate, *m.Figure.Value), plural(m.Figure.N, "run")})
+				row.Figures = append(row.Figures, releaseFigure{nameOf(m.Gate), compare.FormatValue(m.Gate, *m.Figure.Value), plural(m.Figure.N, "run")})
 			}
 		}
 		if row.Before = releaseBefore(f.Release, all); f.Release.Release != "" && row.Before != "" {

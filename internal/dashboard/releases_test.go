@@ -98,7 +98,7 @@ func TestReleases(t *testing.T) {
 	list := must(h.ReleaseFigures(t.Context(), h.owner, "claims-agent", "production", "", 5))
 	for _, r := range list.Items[2:] {
 		f := r.Figures[0]
-		shown := comparedOf(f.Gate, f.Figure)
+		shown := cellOf(f.Gate, f.Figure)
 		if !strings.Contains(page, escaped(shown.Value)+` <span class="interval">`+escaped(shown.Interval)+"</span>") {
 			t.Errorf("%s: %s", r.Release.Release, cohortText(f.Gate, f.Figure))
 		}

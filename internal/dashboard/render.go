@@ -49,7 +49,7 @@ type templates map[string]*template.Template
 
 // frame are the templates that every page has: the frame, and the parts that
 // pages are made of.
-func frame() []string { return []string{"layout", "parts", "charts", "forms", "runs-parts"} }
+func frame() []string { return []string{"layout", "parts", "charts", "forms", "gates", "runs-parts"} }
 
 func loadTemplates() (templates, error) {
 	files := make([]string, 0, len(frame()))

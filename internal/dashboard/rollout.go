@@ -164,6 +164,17 @@ func (h *Handler) timeline(decisions []api.Decision) []timelineRow {
 	return rows
 }
 
+// checkWarnings are the checks that are not ok.
+func checkWarnings(checks []api.Check) []warning {
+	var out []warning
+	for _, c := range checks {
+		if c.Status != api.CheckOK {
+			out = append(out, warning{c.Status, c.Check, c.Detail})
+		}
+	}
+	return out
+}
+
 // warnings are what a reader should know before trusting the figures.
 func warnings(f authority.Findings) []warning {
 	var out []warning
@@ -173,11 +184,7 @@ func warnings(f authority.Findings) []warning {
 	if f.Verdict == nil {
 		return out
 	}
-	for _, c := range f.Verdict.Checks {
-		if c.Status != api.CheckOK {
-			out = append(out, warning{c.Status, c.Check, c.Detail})
-		}
-	}
+	out = append(out, checkWarnings(f.Verdict.Checks)...)
 	for _, g := range f.Verdict.Gates {
 		for _, c := range []struct {
 			whose string

@@ -30,9 +30,10 @@ func TestRolloutPage(t *testing.T) {
 		if f.Verdict != nil {
 			for _, g := range f.Verdict.Gates {
 				want = append(want, `class="word `+string(g.Verdict)+`"`, compare.FormatValue(g.Gate, *g.Baseline.Value), compare.FormatValue(g.Gate, *g.Candidate.Value),
-					plural(g.Baseline.N, "run"), plural(g.Candidate.N, "run"), `class="axis `+string(g.Verdict)+`"`)
+					plural(g.Baseline.N, "run"), plural(g.Candidate.N, "run"), `<svg class="plot `+string(g.Verdict)+`"`)
 				if g.Difference != nil {
-					want = append(want, escaped(compare.FormatDifference(g.Gate, *g.Difference)))
+					estimate, interval := differenceText(g.Gate, *g.Difference)
+					want = append(want, escaped(estimate)+"</span> <span class=\"interval\">"+escaped(interval)+"<", escaped(compare.FormatDifference(g.Gate, *g.Difference)))
 				}
 			}
 		}
