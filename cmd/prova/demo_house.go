@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	crand "crypto/rand"
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 
@@ -12,13 +15,17 @@ import (
 
 // demoHouse is what a demo that is kept adds, so that each page of the dashboard
 // has something to show: other agents, each with a rollout in another state. All
-// of it is made with the client, as anybody would make it, and no run is drawn
-// by chance, so that it comes out the same whatever the seed of the demo is.
+// of it is made with the client, as anybody would make it, and comes out the same
+// whatever the seed of the demo is.
 type demoHouse struct {
 	*demoStage
 	// batch makes the keys of this demo's runs differ from those of any other.
 	batch string
 	runs  int
+	// of counts the runs by app and release.
+	of map[string]int
+	// random says which runs of the watched agent fail.
+	random *rand.Rand
 }
 
 // The releases of the other agents.
@@ -35,7 +42,8 @@ type houseAgent struct {
 	worse, asBaseline  int
 	mode               api.Mode
 	steps              []int
-	what               string // why it stands in the list
+	what               string                    // why it stands in the list
+	replay             func(e *api.Event, i int) // makes the i-th run of a release one on an input
 	then               func(*demoHouse, context.Context, api.Rollout) (api.Rollout, error)
 	pairwise           *api.CreatePairwise
 	baseline, proposed string // releases, where they are other ones
@@ -46,7 +54,7 @@ func houseAgents() []houseAgent {
 	return []houseAgent{
 		{app: "search-agent", n: 12, per: 19, worse: 1, asBaseline: 22, mode: api.ModeCanary, baseline: "v11", proposed: "v12", what: "it holds, with too few runs"},
 		{app: "voice-agent", n: 40, per: 1, worse: 1, asBaseline: 1, mode: api.ModeShadow, steps: []int{50, 100}, what: "a shadow, which goes on signing verdicts", then: (*demoHouse).onPaper},
-		{app: "billing-agent", n: 40, per: 4, worse: 2, asBaseline: 10, mode: api.ModeCanary, steps: []int{20, 50, 100}, what: "it holds, with too few pairs that the judge decided", pairwise: housePairwise(), then: (*demoHouse).judged},
+		{app: "billing-agent", n: 40, per: 4, worse: 2, asBaseline: 9, mode: api.ModeCanary, steps: []int{20, 50, 100}, what: "it holds, with too few pairs that the judge decided", pairwise: housePairwise(), replay: billed, then: (*demoHouse).judged},
 		{app: "sales-agent", n: 12, per: 19, worse: 1, asBaseline: 22, mode: api.ModeCanary, what: "by a person", then: (*demoHouse).paused},
 		{app: "travel-agent", n: 12, per: 19, worse: 1, asBaseline: 22, mode: api.ModeCanary, baseline: "v7", proposed: "v8", what: "by a person; the router refuses the webhook", then: (*demoHouse).aborted},
 	}
@@ -55,7 +63,7 @@ func houseAgents() []houseAgent {
 // furnish makes the house and tells of each rollout as it is there.
 func (s *demoStage) furnish(ctx context.Context, scene int) error {
 	s.screen.scene(scene, "The dashboard: other agents are made up, so that each page has something to show", "")
-	h := &demoHouse{demoStage: s, batch: newSimulatedAgent(0).batch}
+	h := &demoHouse{demoStage: s, batch: crand.Text()[:8], of: map[string]int{}, random: rand.New(rand.NewPCG(1, 3))}
 	// The router splits for the agent that is watched closely. What is decided about others it refuses.
 	s.router.split(houseBaseline, houseCandidate, 0)
 	if err := h.history(ctx); err != nil {
@@ -97,12 +105,19 @@ func (h *demoHouse) play(ctx context.Context, a houseAgent) (api.Rollout, error)
 	if err != nil {
 		return r, err
 	}
+	run := func(release string, i int, success bool) api.Event {
+		e := h.event(a.app, release, success)
+		if a.replay != nil {
+			a.replay(&e, i)
+		}
+		return e
+	}
 	var events []api.Event
 	for i := range a.n {
-		for j := range a.per {
-			events = append(events, h.event(a.app, a.baseline, spread(i*a.per+j, a.n*a.per, a.asBaseline)))
+		for j := i * a.per; j < (i+1)*a.per; j++ {
+			events = append(events, run(a.baseline, j, spread(j, a.n*a.per, a.asBaseline)))
 		}
-		events = append(events, h.event(a.app, a.proposed, spread(i, a.n, a.worse)))
+		events = append(events, run(a.proposed, i, spread(i, a.n, a.worse)))
 	}
 	if _, err := record(ctx, h.client, events); err != nil {
 		return r, err
@@ -121,10 +136,11 @@ func spread(i, n, failures int) bool { return (i+1)*failures/n == i*failures/n }
 func (h *demoHouse) event(app, release string, success bool) api.Event {
 	h.runs++
 	id := "house-" + h.batch + "-" + strconv.Itoa(h.runs)
-	wobble := float64(h.runs * 7919 % 400) // milliseconds; 7919 is prime, so that neighbours differ
+	h.of[app+" "+release]++
+	_, wobble := math.Modf(float64(h.of[app+" "+release]) * math.Phi) // as even as 0 to 1 can be covered, however few the runs are
 	return api.Event{
 		Kind: api.KindAgentRun, IdempotencyKey: id, RunID: id, Source: api.EventSource{AppID: app, Release: release, Framework: "prova-demo"},
-		Metrics: map[string]api.Metric{"success": api.Bool(success), "latency_ms": api.Number(600 + wobble), "cost_usd": api.Number(0.01 + wobble/1e5)},
+		Metrics: map[string]api.Metric{"success": api.Bool(success), "latency_ms": api.Number(math.Round(600 + 400*wobble)), "cost_usd": api.Number(math.Round(1e5*(0.01+0.004*wobble)) / 1e5)},
 	}
 }
 

@@ -7,15 +7,17 @@ import (
 
 	"github.com/cobound/prova/api"
 	"github.com/cobound/prova/internal/judge"
+	"github.com/cobound/prova/prova"
 )
 
 // demoJudge names who judges in the demo. It is no model: what it says is made up, and says so.
 func demoJudge() api.Judge { return api.Judge{Model: "demo-judge", Version: "1"} }
 
-// The pairs of the house: how many the judge has been given, and how many it would have to decide.
+// The pairs of the house: the inputs, how many of them the judge has judged, and how many it would have to decide.
 const (
-	judgedPairs = 16
-	neededPairs = 30
+	billedInputs = 40
+	judgedPairs  = 16
+	neededPairs  = 30
 )
 
 // housePairwise is what the rollout asks of the judge.
@@ -23,22 +25,18 @@ func housePairwise() *api.CreatePairwise {
 	return &api.CreatePairwise{MinPairs: new(int64(neededPairs)), Judge: new(demoJudge())}
 }
 
-// judged replays inputs on both releases, records what a judge said of the
-// answers and how well it agrees with people, and ticks.
+// judged records what a judge said of the first pairs and how well it agrees with people, and ticks.
 func (h *demoHouse) judged(ctx context.Context, r api.Rollout) (api.Rollout, error) {
-	baseline, err := h.replayed(ctx, r.AppID, r.BaselineRelease)
-	if err != nil {
-		return r, err
-	}
-	candidate, err := h.replayed(ctx, r.AppID, r.CandidateRelease)
+	list, err := h.client.Pairs(ctx, prova.Releases{RolloutID: r.ID}, demoJudge(), prova.Page{Limit: judgedPairs})
 	if err != nil {
 		return r, err
 	}
 	var batch []api.Judgment
-	for i := range judgedPairs {
+	for i, pair := range list.Pairs {
 		j := judgmentOf(i)
-		j.AppID, j.BaselineRelease, j.CandidateRelease = r.AppID, r.BaselineRelease, r.CandidateRelease
-		j.BaselineEventID, j.CandidateEventID = baseline[i], candidate[i]
+		j.AppID, j.BaselineRelease, j.CandidateRelease, j.ProbeID = r.AppID, r.BaselineRelease, r.CandidateRelease, pair.ProbeID
+		j.BaselineEventID, j.CandidateEventID = pair.Baseline.EventID, pair.Candidate.EventID
+		j.BaselineChars, j.CandidateChars = new(int64(len(pair.Baseline.Output)-len(`""`))), new(int64(len(pair.Candidate.Output)-len(`""`)))
 		batch = append(batch, j)
 	}
 	answer, err := h.client.RecordJudgments(ctx, batch)
@@ -55,35 +53,12 @@ func (h *demoHouse) judged(ctx context.Context, r api.Rollout) (api.Rollout, err
 	return tick.Rollout, err
 }
 
-// replayed runs the inputs on a release and returns the ids of the receipts.
-func (h *demoHouse) replayed(ctx context.Context, app, release string) ([]string, error) {
-	var events []api.Event
-	for i := range neededPairs {
-		e := h.event(app, release, true)
-		e.ProbeID = invoice(i)
-		e.Payload = map[string]json.RawMessage{"input": quotedJSON(fmt.Sprintf("Why was invoice %03d not taken from my account?", i)), "output": quotedJSON(billing(release, i))}
-		events = append(events, e)
-	}
-	results, err := record(ctx, h.client, events)
-	if err != nil {
-		return nil, err
-	}
-	var ids []string
-	for _, result := range results {
-		var signed struct {
-			Body struct {
-				EventID string `json:"event_id"`
-			} `json:"body"`
-		}
-		if err := json.Unmarshal(result.Receipt, &signed); err != nil {
-			return nil, err
-		}
-		ids = append(ids, signed.Body.EventID)
-	}
-	return ids, nil
+// billed makes a run of the billing agent one on an input that both releases run.
+func billed(e *api.Event, i int) {
+	i %= billedInputs
+	e.ProbeID = fmt.Sprintf("invoice-%03d", i)
+	e.Payload = map[string]json.RawMessage{"input": quotedJSON(fmt.Sprintf("Why was invoice %03d not taken from my account?", i)), "output": quotedJSON(billing(e.Source.Release, i))}
 }
-
-func invoice(i int) string { return fmt.Sprintf("invoice-%03d", i) }
 
 // billing is what a release answers.
 func billing(release string, i int) string {
@@ -106,9 +81,8 @@ func judgmentOf(i int) api.Judgment {
 	case 5:
 		first, second, reason = api.PositionFirst, api.PositionFirst, "It is the clearer one."
 	}
-	chars := func(release string) *int64 { return new(int64(len(billing(release, i)))) }
 	return api.Judgment{
-		ProbeID: invoice(i), Judge: demoJudge(), BaselineChars: chars(houseBaseline), CandidateChars: chars(houseCandidate),
+		Judge: demoJudge(),
 		Answers: []api.JudgeAnswer{{First: api.PreferBaseline, Verdict: first, Reason: reason}, {First: api.PreferCandidate, Verdict: second, Reason: reason}},
 		Calls:   new(int64(2)), CostUSD: new(0.0021), LatencyMS: new(1340.0),
 	}

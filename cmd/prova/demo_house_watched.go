@@ -11,11 +11,12 @@ import (
 // watchedApp is the agent whose rollout is in the middle of its ramp.
 const watchedApp = "claims-agent"
 
-// The inputs that both releases of the watched agent run again and again.
-const watchedInputs = 48
+// watchedInputs is how many inputs there are. The candidate has run the first of
+// them when the baseline has run all: none so often that its runs count twice.
+const watchedInputs = 640
 
 // watched ramps a canary to its second step and goes on a little, with three
-// gates. Some inputs come out otherwise with the candidate.
+// gates. Some inputs come out otherwise with the candidate than with the baseline.
 func (h *demoHouse) watched(ctx context.Context) (api.Rollout, error) {
 	request := api.CreateRollout{AppID: watchedApp, BaselineRelease: houseBaseline, CandidateRelease: houseCandidate, Mode: api.ModeCanary, Labels: map[string]string{"team": "claims"}}
 	for _, text := range []string{"success:margin=0.02", "error:margin=0.05:on=hold", "latency_ms:mean:margin=10%:on=hold"} {
@@ -52,7 +53,7 @@ func (h *demoHouse) watched(ctx context.Context) (api.Rollout, error) {
 func (h *demoHouse) claims(batch, per int) []api.Event {
 	var events []api.Event
 	for i := range 5 * (per + 1) {
-		release, number, slow := houseBaseline, h.runs, 0.0
+		release, number, slow := houseBaseline, h.of[watchedApp+" "+houseBaseline], 0.0
 		if i%(per+1) == 0 {
 			release, number, slow = houseCandidate, batch*5+i/(per+1), 25
 		}
@@ -65,28 +66,24 @@ func (h *demoHouse) claims(batch, per int) []api.Event {
 
 // claim is a run of the watched agent on an input.
 func (h *demoHouse) claim(release string, input int) api.Event {
-	e := h.event(watchedApp, release, answers(release, input))
+	failures := 0.08
+	if release == houseCandidate {
+		failures = 0.06
+	}
+	good := h.random.Float64() >= failures
+	e := h.event(watchedApp, release, good)
 	e.ProbeID = fmt.Sprintf("claim-%04d", input)
-	e.Metrics["error"] = api.Bool(input%37 == 5)
+	e.Metrics["error"] = api.Bool(h.random.Float64() < 0.03)
 	e.Payload = map[string]json.RawMessage{
-		"input": quotedJSON(fmt.Sprintf("Claim %04d: the hail broke a window of the car. What do I do next?", input)), "output": quotedJSON(answerOf(release, input)),
+		"input": quotedJSON(fmt.Sprintf("Claim %04d: the hail broke a window of the car. What do I do next?", input)), "output": quotedJSON(claimAnswer(release, input, good)),
 	}
 	return e
 }
 
-// answers reports whether a release of the watched agent answers an input well:
-// each has inputs of its own that it fails.
-func answers(release string, input int) bool {
-	if release == houseCandidate {
-		return input%17 != 4
-	}
-	return input%13 != 6
-}
-
-// answerOf is what a release answers.
-func answerOf(release string, input int) string {
+// claimAnswer is what a release answers.
+func claimAnswer(release string, input int, good bool) string {
 	switch {
-	case !answers(release, input):
+	case !good:
 		return "I am sorry, I cannot find this claim."
 	case release == houseCandidate:
 		return fmt.Sprintf("Send two photos and the invoice of the garage to claim %04d, before the 30th. You can do that online.", input)

@@ -81,7 +81,7 @@ func lookAround(t *testing.T, data, at string) {
 		"/releases":               {"billing-agent"},
 		"/releases/" + watchedApp: {"v34", "no release"},
 		"/releases/" + watchedApp + "?environment=staging":     {"v38"},
-		"/compare?app=claims-agent&baseline=v36&candidate=v37": {"Both releases ran"},
+		"/compare?app=claims-agent&baseline=v36&candidate=v37&pair=probe": {"Both releases ran"},
 		"/vault":                         {"rollout_decision"},
 		"/judge?rollout=" + judged:       {"demo-judge", "calibrated", "It names the day", "tried again on the 10th"},
 		"/webhooks":                      {"the demo&#39;s router"},
