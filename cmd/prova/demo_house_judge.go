@@ -82,7 +82,7 @@ func judgmentOf(i int) api.Judgment {
 		first, second, reason = api.PositionFirst, api.PositionFirst, "It is the clearer one."
 	}
 	return api.Judgment{
-		Judge: demoJudge(),
+		Judge:   demoJudge(),
 		Answers: []api.JudgeAnswer{{First: api.PreferBaseline, Verdict: first, Reason: reason}, {First: api.PreferCandidate, Verdict: second, Reason: reason}},
 		Calls:   new(int64(2)), CostUSD: new(0.0021), LatencyMS: new(1340.0),
 	}

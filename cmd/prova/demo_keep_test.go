@@ -80,7 +80,7 @@ func lookAround(t *testing.T, data, at string) {
 		"/rollouts/" + watched:    {"Inputs that changed", "error", "latency"},
 		"/releases":               {"billing-agent"},
 		"/releases/" + watchedApp: {"v34", "no release"},
-		"/releases/" + watchedApp + "?environment=staging":     {"v38"},
+		"/releases/" + watchedApp + "?environment=staging":                {"v38"},
 		"/compare?app=claims-agent&baseline=v36&candidate=v37&pair=probe": {"Both releases ran"},
 		"/vault":                         {"rollout_decision"},
 		"/judge?rollout=" + judged:       {"demo-judge", "calibrated", "It names the day", "tried again on the 10th"},
