@@ -15,7 +15,7 @@ import (
 // promoted, a bad one is rolled back, and the evidence is verified.
 type Demo struct {
 	Seed uint64 `default:"1" placeholder:"N" help:"Seed of the simulated agent and of the router's choices; the same seed tells the same story (default ${default})."`
-	Keep bool   `help:"Leave the server running at the end, with commands to try, until Ctrl-C. The data stays."`
+	Keep bool   `help:"Leave the server and its dashboard running at the end, until Ctrl-C. Without --file other agents are added, with a rollout in every state. The data stays."`
 	Data string `type:"path" placeholder:"DIR" help:"Keep the data in this new or empty directory instead of a temporary one."`
 
 	File        string `type:"path" placeholder:"FILE" help:"Replay recorded runs instead of the simulated agent: JSON lines as for prova runs import."`
@@ -62,6 +62,11 @@ func (c *Demo) Run(ctx context.Context, env *cli.Env) (err error) {
 	code, err := c.play(ctx, stage)
 	if err != nil {
 		return err
+	}
+	if c.Keep && c.File == "" {
+		if err := stage.furnish(ctx, 4); err != nil {
+			return err
+		}
 	}
 	if err := stage.farewell(ctx, c.Keep); err != nil {
 		return err

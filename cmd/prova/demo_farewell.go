@@ -26,7 +26,8 @@ func (s *demoStage) farewell(ctx context.Context, keep bool) error {
 
 // nextSteps are commands for those who have seen the demo.
 func (s *demoStage) nextSteps() [][2]string {
-	serve, around, verify := "./prova-data", [2]string{"The same once more, with the server left running to look around in", "prova demo --keep"}, "prova verify --key keys.json export.ndjson"
+	serve, verify := "./prova-data", "prova verify --key keys.json export.ndjson"
+	around := [][2]string{{"The same once more, with the dashboard left running to look around in", "prova demo --keep"}}
 	list := [][2]string{
 		{"Gate a deploy in CI: watch ends with 0 promoted, 1 rolled back, 2 timed out", `ID=$(prova-rollout create --app-id claims-agent --baseline v36 \
   --candidate "$GIT_SHA" --mode canary --json | jq -r .id)
@@ -35,16 +36,19 @@ prova-rollout watch --id "$ID" --interval 30 --timeout 3600`},
 	if !s.temporary {
 		serve = shellQuote(s.data)
 		verify = fmt.Sprintf("prova verify --key %s %s", s.file(demoKeys), s.file(demoExport))
-		around = [2]string{"Look at the keys, the export and the changed copy", "ls " + serve}
+		around = append(around, [2]string{"Look at the keys, the export and the changed copy", "ls " + serve})
 	}
-	return append([][2]string{{"Run a server", "prova serve --data " + serve}}, append(list, around, [2]string{"Verify an export, offline", verify})...)
+	list = append(append([][2]string{{"Run a server", "prova serve --data " + serve}}, list...), around...)
+	return append(list, [2]string{"Verify an export, offline", verify})
 }
 
 // lookAround are commands for a server that goes on.
 func (s *demoStage) lookAround() [][2]string {
 	return [][2]string{
+		{"The dashboard: open it, and sign in with the owner's key, which is kept in a file", fmt.Sprintf("%s/\ncat %s", s.server.url, s.file("owner-key"))},
 		{"In another terminal: the server, and the owner's key", fmt.Sprintf("export PROVA_BASE_URL=%s\nexport PROVA_API_KEY=\"$(cat %s)\"", s.server.url, s.file("owner-key"))},
 		{"List the rollouts; show the last one's decisions, each with its receipt", "prova rollout list\nprova rollout decisions --id " + s.rollout},
+		{"Tick all rollouts that are under way; the pages follow by themselves", "prova rollout evaluate --all"},
 		{"Export the log and verify it, offline", fmt.Sprintf("prova receipts export --out log.ndjson\nprova verify --key %s log.ndjson", s.file(demoKeys))},
 		{"See which check catches the changed copy", fmt.Sprintf("prova verify --key %s %s", s.file(demoKeys), s.file(demoTampered))},
 		{"Start this server again later", "prova serve --data " + shellQuote(s.data)},

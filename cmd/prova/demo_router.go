@@ -18,6 +18,8 @@ import (
 // each request to the baseline or the candidate by weight. Nothing but a
 // signed webhook moves the weight during a rollout.
 type demoRouter struct {
+	// hook is its subscription.
+	hook   string
 	agent  demoAgent
 	random *rand.Rand
 	http   *http.Server
@@ -56,7 +58,7 @@ func openDemoRouter(ctx context.Context, client *prova.Client) (*demoRouter, err
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	r := &demoRouter{served: make(chan struct{})}
+	r := &demoRouter{hook: hook.ID, served: make(chan struct{})}
 	receiver, err := prova.NewWebhookReceiver(r.obey, hook.Secret)
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
@@ -76,8 +78,11 @@ func (r *demoRouter) close() error {
 	return err
 }
 
-// obey carries out an event whose signature was verified.
+// obey carries out an event whose signature was verified. A test changes nothing.
 func (r *demoRouter) obey(_ context.Context, event api.WebhookEvent) error {
+	if event.Data.Test {
+		return nil
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if event.Data.CandidateRelease != r.candidate {
@@ -145,17 +150,30 @@ func (r *demoRouter) handle(ctx context.Context, client *prova.Client, requests 
 	if runs == 0 {
 		return more, nil
 	}
-	answer, err := client.Ingest(ctx, events)
-	if err != nil {
+	if _, err := record(ctx, client, events); err != nil {
 		return more, err
-	}
-	for _, result := range answer.Results {
-		if result.Status == api.IngestRefused && result.Problem != nil {
-			return more, fmt.Errorf("the server refused a run: %w", result.Problem)
-		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.runs += runs
 	return more, nil
+}
+
+// record sends runs and wants all of them taken.
+func record(ctx context.Context, client *prova.Client, events []api.Event) ([]api.IngestResult, error) {
+	answer, err := client.Ingest(ctx, events)
+	if err != nil {
+		return nil, err
+	}
+	return taken(answer)
+}
+
+// taken wants all of a batch taken.
+func taken(answer api.IngestAnswer) ([]api.IngestResult, error) {
+	for _, result := range answer.Results {
+		if result.Status == api.IngestRefused && result.Problem != nil {
+			return nil, fmt.Errorf("the server refused an event: %w", result.Problem)
+		}
+	}
+	return answer.Results, nil
 }

@@ -63,7 +63,7 @@ func TestDemo(t *testing.T) {
 		"✗ v3 is rolled back",
 		"✓ signatures", "✓ canonical form", "✓ whole log", "✓ root",
 		"the receipt of the rollback now says weight 5, not 0", "✗ signature", "✗ root",
-		"prova-rollout watch", "prova verify --key "+filepath.Join(data, "keys.json"))
+		"prova-rollout watch", "prova demo --keep", "prova verify --key "+filepath.Join(data, "keys.json"))
 	if strings.Contains(out, "\x1b") {
 		t.Error("escape sequences without a terminal")
 	}
@@ -216,21 +216,6 @@ func TestDemoRefuses(t *testing.T) {
 		if out := runDemo(t, cli.Usage, test.args...); !strings.Contains(out, test.want) {
 			t.Errorf("%v: %q does not say %q", test.args, out, test.want)
 		}
-	}
-}
-
-func TestDemoKeepEndsWithItsContext(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	data := filepath.Join(t.TempDir(), "kept data")
-	stdout := &endsAt{text: "until Ctrl-C", end: cancel}
-	code := run(ctx, []string{"demo", "--keep", "--data", data}, strings.NewReader(""), stdout, &bytes.Buffer{}, func(string) string { return "" })
-	if code != cli.Done {
-		t.Fatalf("exit code %d\n%s", code, stdout.String())
-	}
-	wantInOrder(t, stdout.String(), "until Ctrl-C", "export PROVA_API_KEY=\"$(cat '"+data+"/owner-key')\"", "prova rollout decisions --id rol_", "The server is stopped")
-	if _, err := os.Stat(filepath.Join(data, "owner-key")); err != nil {
-		t.Error(err)
 	}
 }
 

@@ -77,7 +77,8 @@ func TestScreens(t *testing.T) {
 	}
 }
 
-// TestRolloutScreens does so with a canary in the middle of its ramp, and the list that it stands in.
+// TestRolloutScreens does so with a canary in the middle of its ramp, and the
+// list that it stands in. The pictures are those of prova demo --keep, of each page.
 func TestRolloutScreens(t *testing.T) {
 	browser := chromium(t)
 	h := newHouse(t)
@@ -85,27 +86,22 @@ func TestRolloutScreens(t *testing.T) {
 	url := h.served()
 	id := h.canary()
 	b := enter(browser, t, url, h.ownerKey, "/rollouts/"+id)
-	for _, c := range []struct {
-		name, path    string
-		width, height int64
-		scheme, top   string
-	}{
-		{"rollouts", "/rollouts", 1080, 600, "light", ""},
-		{"rollout-light", "/rollouts/" + id, 1080, 1250, "light", ""},
-		{"rollout-dark", "/rollouts/" + id, 1080, 1000, "dark", "#looks-title"},
-		{"rollout-narrow", "/rollouts/" + id, 390, 1000, "light", ""},
-	} {
-		b.goTo(url + c.path)
-		b.look(c.width, c.height, c.scheme, "screen")
-		if eval[bool](b, `document.documentElement.scrollWidth > innerWidth`) {
-			t.Errorf("at %d pixels the page is wider than its window", c.width)
+	for _, path := range []string{"/rollouts", "/rollouts/" + id} {
+		b.goTo(url + path)
+		for _, c := range []struct {
+			width, height int64
+			scheme        string
+		}{{1080, 600, "light"}, {1080, 1000, "dark"}, {390, 1000, "light"}} {
+			b.look(c.width, c.height, c.scheme, "screen")
+			if eval[bool](b, `document.documentElement.scrollWidth > innerWidth`) {
+				t.Errorf("at %d pixels the page is wider than its window", c.width)
+			}
 		}
-		if c.top != "" {
-			b.do(`document.querySelector(` + quoted(c.top) + `).scrollIntoView(); scrollBy(0, -16)`)
-		}
-		b.picture(*screens, c.name)
 	}
 	b.clean()
+	if *screens != "" {
+		pictureDemo(browser, t)
+	}
 }
 
 // canary makes a canary that has advanced once and is watched closely, beside others.
