@@ -22,7 +22,7 @@ import (
 )
 
 // patience is for a busy machine; nothing waits that long when all is well.
-const patience = 5 * time.Minute
+const patience = 10 * time.Minute
 
 // shared is the one browser of all tests: to start it takes longer than to use it.
 var shared struct {
