@@ -433,8 +433,10 @@ func aCalibration() api.Calibration {
 }
 
 func aJob() api.JudgeJob {
-	return api.JudgeJob{ID: "job_1", RolloutID: "rol_1", State: api.JobRunning, Judge: aJudge(), Pairs: 4, Judged: 2, Recorded: 1, Calls: 2, CostUSD: 0.1, Detail: "on its way",
-		CreatedAt: "2026-05-15T18:42:00.000Z", UpdatedAt: "2026-05-15T18:42:00.000Z"}
+	return api.JudgeJob{
+		ID: "job_1", RolloutID: "rol_1", State: api.JobRunning, Judge: aJudge(), Pairs: 4, Judged: 2, Recorded: 1, Calls: 2, CostUSD: 0.1, Detail: "on its way",
+		CreatedAt: "2026-05-15T18:42:00.000Z", UpdatedAt: "2026-05-15T18:42:00.000Z",
+	}
 }
 
 func (f *fake) RecordJudgments(_ context.Context, _ authority.Principal, batch []authority.JudgmentSubmission) ([]api.IngestResult, error) {
@@ -451,10 +453,12 @@ func (f *fake) RecordJudgments(_ context.Context, _ authority.Principal, batch [
 
 func (f *fake) Judgments(_ context.Context, _ authority.Principal, q authority.Judged, cursor string, limit int) (api.JudgmentList, error) {
 	f.filter, f.cursor, f.limit = q, cursor, limit
-	judgment := api.Judgment{AppID: "app", Environment: "production", BaselineRelease: "v1", CandidateRelease: "v2", ProbeID: "p1", Judge: aJudge(), Verdict: api.PreferTie,
+	judgment := api.Judgment{
+		AppID: "app", Environment: "production", BaselineRelease: "v1", CandidateRelease: "v2", ProbeID: "p1", Judge: aJudge(), Verdict: api.PreferTie,
 		Answers:         []api.JudgeAnswer{{First: api.PreferBaseline, Verdict: api.PositionFirst, Reason: "shorter"}, {First: api.PreferCandidate, Verdict: api.PositionFirst, Cached: true}},
 		BaselineEventID: "evt_b", CandidateEventID: "evt_c", BaselineChars: new(int64(3)), CandidateChars: new(int64(4)), Calls: new(int64(2)), CostUSD: new(0.01), LatencyMS: new(9.5),
-		OccurredAt: "2026-05-15T18:42:00.000Z", IdempotencyKey: "k"}
+		OccurredAt: "2026-05-15T18:42:00.000Z", IdempotencyKey: "k",
+	}
 	return api.JudgmentList{
 		Judges:     []api.JudgeSummary{{Judge: aJudge(), Figures: api.JudgedFigures{Ties: 1}, HalfTies: new(0.5), Calibration: new(aCalibration())}},
 		Judgments:  []api.RecordedJudgment{{EventID: "evt_1", LogIndex: 7, RecordedAt: "2026-05-15T18:42:00.000Z", Repeat: true, Judgment: judgment}},
