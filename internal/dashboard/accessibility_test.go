@@ -103,7 +103,7 @@ func TestAccessible(t *testing.T) {
 	for _, c := range []struct{ name, path, form, fill, shown string }{
 		{"a key refused", "/keys", ".fields", ``, `#refused`},
 		{"a key made", "/keys", ".fields", `f.elements.name.value = "an agent"; f.querySelector("input[value='audit.ingest']").checked = true;`, `#secret`},
-		{"a webhook refused", "/webhooks", ".fields", `f.elements.url.value = "no address";`, `#refused`},
+		{"a webhook refused", "/webhooks", ".fields", `f.querySelectorAll("[type=checkbox]").forEach((box) => { box.checked = false; });`, `#refused`},
 		{"a rollout refused", "/rollouts/new", ".create", `f.elements.app.value = "a";`, `.problem`},
 		{"a bundle refused", "/vault", ".takes form", `f.elements.rollout.value = "rol_nothing";`, `.problem`},
 		{"a comparison refused", "/compare", ".compare-form", `f.elements.candidate.value = f.elements.baseline.value;`, `.problem`},
