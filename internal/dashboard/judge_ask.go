@@ -78,8 +78,10 @@ func unpairedSays(u api.Unpaired) string {
 		n   int64
 		why string
 	}{
-		{u.BaselineOnly, "ran on the baseline only"}, {u.CandidateOnly, "ran on the candidate only"},
-		{u.NoOutput, "have no payload.output"}, {u.InputsDiffer, "were given different inputs"},
+		{u.BaselineOnly, "ran on the baseline only"},
+		{u.CandidateOnly, "ran on the candidate only"},
+		{u.NoOutput, "have no payload.output"},
+		{u.InputsDiffer, "were given different inputs"},
 	} {
 		if p.n > 0 {
 			parts = append(parts, strconv.FormatInt(p.n, 10)+" "+p.why)

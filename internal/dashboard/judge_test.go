@@ -62,7 +62,10 @@ func TestWinSentence(t *testing.T) {
 		wins, losses int64
 		side, says   string
 	}{
-		{0, 0, "", "has decided no pair yet"}, {90, 30, "better", "more than half"}, {30, 90, "worse", "fewer than half"}, {52, 48, "open", "a half is not excluded"},
+		{0, 0, "", "has decided no pair yet"},
+		{90, 30, "better", "more than half"},
+		{30, 90, "worse", "fewer than half"},
+		{52, 48, "open", "a half is not excluded"},
 		{1, 0, "open", "100.0 % of 1 decided pair (95 % interval 20.7 % to 100.0 %)"},
 	} {
 		h := newHouse(t)
@@ -101,7 +104,7 @@ func TestCalibration(t *testing.T) {
 	h.recordJudgments(verdict("a", "p", api.PositionTie, ""))
 	h.calibrate("a", 0.62)
 	page := h.page(h.ownerKey, "/judge")
-	has(t, page, "● calibrated", "77.3 % of 110 pairs", "kappa 0.62, substantial agreement", "95 % interval 69.3 % to 84.3 %",
+	has(t, page, "● calibrated", "77.3 % of 110 pairs", "kappa 0.62, substantial agreement", "95 % interval 68.6 % to 84.1 %",
 		`<th scope="row">candidate</th><td class="num">5</td><td class="num same">40</td><td class="num">3</td>`, "78.6 % of 14")
 	hasNot(t, page, "UNCALIBRATED", "Do not rely on")
 	h.calibrate("a", 0.39)

@@ -90,8 +90,12 @@ func limits() []bound {
 		return count(n>>10) + " KiB"
 	}
 	return []bound{
-		{"a request", size(api.MaxBody)}, {"one event", size(api.MaxEvent)}, {"events of a request", count(api.MaxEvents)}, {"metrics of a run", count(api.MaxMetrics)},
-		{"nesting of an event", count(api.MaxDepth)}, {"a name: an app, a release, a probe", count(api.MaxName) + " bytes"},
+		{"a request", size(api.MaxBody)},
+		{"one event", size(api.MaxEvent)},
+		{"events of a request", count(api.MaxEvents)},
+		{"metrics of a run", count(api.MaxMetrics)},
+		{"nesting of an event", count(api.MaxDepth)},
+		{"a name: an app, a release, a probe", count(api.MaxName) + " bytes"},
 		{"a session here", count(int(authority.SessionTime.Hours())) + " hours"},
 	}
 }

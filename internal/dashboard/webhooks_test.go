@@ -3,6 +3,7 @@ package dashboard
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
 	"strings"
@@ -121,9 +122,7 @@ func TestWebhookRefused(t *testing.T) {
 		"a long app":       {func(v url.Values) { v.Set("app", strings.Repeat("a", 201)) }, "app", "201 bytes"},
 	} {
 		f := url.Values{}
-		for k, v := range typed {
-			f[k] = v
-		}
+		maps.Copy(f, typed)
 		c.change(f)
 		w := h.ask(h.ownerKey, "POST", "/webhooks", f)
 		if w.Code != 400 {
