@@ -23,7 +23,7 @@ func BenchmarkRolloutPage(b *testing.B) {
 			const batch = 1000
 			for done := 0; done < runs; done += batch {
 				h.traffic("agent", batch/20, 19, 5, 95)
-				if done%(100*batch) == 0 {
+				if done%(20*batch) == 0 {
 					h.tick(id)
 				}
 			}
