@@ -107,6 +107,18 @@ func TestJudgedRollout(t *testing.T) {
 	if last.Decision.Decision != api.Rollback || last.Decision.Reason.Code != rollout.ReasonPairwiseRegressed || last.Verdict.Pairwise.AtLook.Hi >= 0.5 {
 		t.Fatalf("%s: %s, %+v", last.Decision.Decision, last.Decision.Reason.Text, last.Verdict.Pairwise.AtLook)
 	}
+	for name, c := range map[string]struct {
+		of   authority.Judged
+		want int
+	}{
+		"of the rollout": {authority.Judged{RolloutID: id}, 59},
+		"of both":        {authority.Judged{AppID: "claims-agent", Baseline: "v36", Candidate: "v37"}, 61},
+	} {
+		list, err := h.Judgments(h.ctx, h.owner, c.of, "", 100)
+		if err != nil || len(list.Judgments) != c.want {
+			t.Errorf("%s: %d judgments, want %d, %v", name, len(list.Judgments), c.want, err)
+		}
+	}
 	items := h.replays(5)
 	both := newLogs(t)
 	both.keep(t, "as it was", items)
